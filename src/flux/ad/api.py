@@ -1,0 +1,332 @@
+"""What users call: pullbacks and gradients of plain Python functions."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import FunctionType, MethodType
+from typing import Any
+
+from flux.ad import runtime
+from flux.ad.cotangents import deposit, gradient_of, snapshot
+from flux.ad.registry import AUGMENTED, INERT, augments
+from flux.ad.spaces import project, space_of, zero_of
+from flux.ad.store import Store
+from flux.errors import FluxError, NotDifferentiable, user_line
+
+__all__ = [
+    "code_adjoint",
+    "code_ir",
+    "grad",
+    "gradient",
+    "nograd",
+    "pullback",
+    "rule",
+    "stop_gradient",
+    "value_and_grad",
+    "withgradient",
+    "within_gradient",
+]
+
+BEFORE_USE: list[Callable[[], None]] = []
+"""Called before a function is differentiated: the face loads the rules of imported libraries."""
+
+
+def pullback(f: Callable, *args, **keywords) -> tuple[Any, Callable]:
+    """The value of `f` and its pullback.
+
+    Args:
+        f: any Python callable.
+        args, keywords: its arguments.
+
+    Returns:
+        `(y, back)`: `y` is `f(*args, **keywords)`, computed once, side effects included;
+        `back(ct)` takes the cotangent of `y` and returns a tuple with one gradient per positional
+        argument. It may be called again.
+
+    Raises: `NotDifferentiable` for a construct or callee that is not covered.
+
+    >>> import flux
+    >>> y, back = flux.pullback(lambda a, b: a * b, 3.0, 4.0)
+    >>> y, back(1.0), back(2.0)
+    (12.0, (4.0, 3.0), (8.0, 6.0))
+    """
+    prepare()
+    memo: dict[int, Any] = {}
+    snapshot(args, memo)
+    y, inner = runtime.call(f, *args, **keywords)
+
+    def back(ct):
+        store = Store()
+        cts = inner(given(y, ct, store), store)
+        made: dict[int, Any] = {}
+        pairs = zip(args, cts, strict=False)
+        return tuple([gradient_of(value, part, store, memo, made) for value, part in pairs])
+
+    return y, back
+
+
+def prepare() -> None:
+    for step in BEFORE_USE:
+        step()
+
+
+INERT.update([prepare, snapshot])
+
+
+def given(y, ct, store):
+    """A cotangent that the user hands in, in the form that pullbacks take."""
+    if isinstance(y, int | float | complex) or space_of(type(y)) is not None:
+        return project(ct, y)
+    return deposit(y, ct, store)
+
+
+def gradient(f: Callable, *args) -> tuple:
+    """The gradients of the scalar `f(*args)`, one per argument; always a tuple.
+
+    A gradient has the structure of its argument: number for number, array for array (same shape
+    and dtype), tuple, list and dict for the same, an object of the same class for an object.
+    `None` stands where there is no derivative (an int, a string, a function without state); what
+    the result does not depend on gets zeros.
+
+    Raises: `FluxError` if the value is not a real scalar; `NotDifferentiable` as `pullback`.
+
+    >>> import flux
+    >>> flux.gradient(lambda x, y: x * x * y, 3.0, 2.0)
+    (12.0, 9.0)
+    """
+    return withgradient(f, *args)[1]
+
+
+def withgradient(f: Callable, *args) -> tuple[Any, tuple]:
+    """`(value, gradients)` of `f` at `args`.
+
+    If `f` returns a tuple, its first entry is the scalar that is differentiated, and the value is
+    the whole tuple.
+
+    >>> import flux
+    >>> flux.withgradient(lambda x: (x * x, "aux"), 3.0)
+    ((9.0, 'aux'), (6.0,))
+    """
+    y, back = pullback(f, *args)
+    if isinstance(y, tuple):
+        return y, back((one(y[0], f), *[None for _ in y[1:]]))
+    return y, back(one(y, f))
+
+
+def one(y, f):
+    """The cotangent 1 of a real scalar."""
+    space = space_of(type(y))
+    shape = getattr(y, "shape", ())
+    if space is not None and shape == () and not is_complex(y):
+        zero = zero_of(y)
+        if zero is not None:
+            return zero + 1
+    name = getattr(f, "__name__", type(f).__name__)
+    if isinstance(y, bool | int) or (space is not None and shape == () and not is_complex(y)):
+        # A whole number is constant: every gradient is zero.
+        return None
+    kind = f"an array of shape {shape}" if space is not None and shape else type(y).__name__
+    if is_complex(y):
+        kind = "a complex number"
+    raise FluxError(
+        f"gradient expected `{name}` to return a real scalar, and it returned {kind}.",
+        where=user_line(),
+        hint="Reduce the result (sum, mean, abs), or use flux.pullback with a cotangent.",
+    )
+
+
+def is_complex(y) -> bool:
+    return isinstance(y, complex) or getattr(getattr(y, "dtype", None), "kind", "f") == "c"
+
+
+def grad(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
+    """A function that returns the gradient of `f`.
+
+    Args:
+        f: returns a real scalar.
+        argnums: the positional argument to differentiate, or a tuple of them.
+
+    >>> import flux
+    >>> flux.grad(lambda x, y: x * y, argnums=1)(3.0, 4.0)
+    3.0
+    """
+    both = value_and_grad(f, argnums)
+
+    def gradient_function(*args, **keywords):
+        return both(*args, **keywords)[1]
+
+    return functools.update_wrapper(gradient_function, f, updated=())
+
+
+def value_and_grad(f: Callable, argnums=0, has_aux: bool = False) -> Callable:
+    """A function that returns `(value, gradient)` of `f`, as JAX spells it.
+
+    Args:
+        f: returns a real scalar, or `(scalar, aux)` where `has_aux`.
+        argnums: the positional argument to differentiate, or a tuple of them.
+        has_aux: the value is then `(scalar, aux)`.
+
+    >>> import flux
+    >>> flux.value_and_grad(lambda x: x**3)(2.0)
+    (8.0, 12.0)
+    """
+    places = argnums if isinstance(argnums, tuple) else (argnums,)
+
+    def value_and_gradient(*args, **keywords):
+        chosen = [args[i] for i in places]
+
+        def of_chosen(*parts):
+            values = list(args)
+            for i, part in zip(places, parts):
+                values[i] = part
+            return f(*values, **keywords)
+
+        y, back = pullback(of_chosen, *chosen)
+        first = y[0] if has_aux else y
+        seed = one(first, f)
+        cts = back((seed, None) if has_aux else seed)
+        return y, cts if isinstance(argnums, tuple) else cts[0]
+
+    return functools.update_wrapper(value_and_gradient, f, updated=())
+
+
+def rule(fn: Callable) -> Callable:
+    """Give `fn` a derivative of its own.
+
+    The decorated function takes the arguments of `fn` and returns `(y, back)`; `back(ct)` returns
+    a tuple, one cotangent per positional argument (`None` for none).
+
+    Raises: `FluxError` at the reverse pass, naming `fn`, if the number of cotangents is wrong.
+
+    >>> import flux
+    >>> def cube(x):
+    ...     return x**3
+    >>> @flux.rule(cube)
+    ... def cube_rule(x):
+    ...     return x**3, lambda ct: (ct * 3 * x**2,)
+    >>> flux.gradient(cube, 2.0)
+    (12.0,)
+    """
+
+    def register(augmented: Callable) -> Callable:
+        def own_rule(*args, **keywords):
+            y, own = augmented(*args, **keywords)
+
+            def back(ct, store):
+                if ct is None:
+                    return (None,) * (len(args) + len(keywords))
+                cts = own(ct)
+                if not isinstance(cts, tuple) or len(cts) != len(args):
+                    check_arity(fn, cts, len(args))
+                parts = [deposit(v, c, store) for v, c in zip(args, cts)]
+                return (*parts, *[None for _ in keywords])
+
+            return y, back
+
+        AUGMENTED[fn] = own_rule
+        return augmented
+
+    return register
+
+
+def check_arity(fn, cts, count) -> None:
+    got = f"{len(cts)} cotangents" if isinstance(cts, tuple) else f"a {type(cts).__name__}"
+    raise FluxError(
+        f"the rule of `{fn.__name__}` returned {got} from its pullback; expected a tuple of "
+        f"{count}, one per positional argument.",
+        where=user_line(),
+        hint="Return (ct_x,) for one argument, and None for an argument without derivative.",
+    )
+
+
+def nograd(fn: Callable) -> Callable:
+    """Declare that `fn` has no derivative; it is called as it is. Returns `fn`.
+
+    >>> import flux
+    >>> @flux.nograd
+    ... def scale(x):
+    ...     return 2.0 * x
+    >>> flux.gradient(lambda x: x * scale(x), 3.0)
+    (6.0,)
+    """
+    INERT.add(fn)
+    return fn
+
+
+def stop_gradient(x):
+    """The value `x`, as a constant: no derivative flows through.
+
+    >>> import flux
+    >>> flux.gradient(lambda x: x * flux.stop_gradient(x), 3.0)
+    (3.0,)
+    """
+    return x
+
+
+def within_gradient() -> bool:
+    """Is a derivative being taken of the code that asks?
+
+    >>> import flux
+    >>> flux.within_gradient()
+    False
+    """
+    return False
+
+
+@augments(within_gradient)
+def always_within():
+    return True, runtime.nothing(0)
+
+
+def cut(x):
+    return x, runtime.nothing(1)
+
+
+AUGMENTED[stop_gradient] = cut
+
+
+def code_ir(f: Callable) -> str:
+    """The structured SSA program of `f`, as text.
+
+    >>> import flux
+    >>> def area(r):
+    ...     return 3.0 * r**2
+    >>> print(flux.code_ir(area))
+    def area(r):
+        t1 = r ** 2
+        t2 = 3.0 * t1
+        return t2
+    """
+    from flux.ir.show import show
+
+    return show(runtime.entry_of(plain_function(f)).program)
+
+
+def code_adjoint(f: Callable) -> str:
+    """The generated Python of `f` under differentiation: the augmented function, then its pullback.
+
+    >>> import flux
+    >>> def area(r):
+    ...     return 3.0 * r**2
+    >>> print(flux.code_adjoint(area))  # doctest: +ELLIPSIS
+    def area(r):
+        t1, back_1 = pow(r, 2)...
+    """
+    entry = runtime.entry_of(plain_function(f))
+    return f"{entry.forward.text()}\n\n\n{entry.back.text(pullback=True)}"
+
+
+def plain_function(f: Callable) -> FunctionType:
+    """The Python function behind a callable."""
+    prepare()
+    if isinstance(f, functools.partial):
+        return plain_function(f.func)
+    if isinstance(f, MethodType):
+        return f.__func__  # type: ignore[return-value]
+    if isinstance(f, FunctionType):
+        return f
+    method = getattr(type(f), "__call__", None)
+    if isinstance(method, FunctionType):
+        return method
+    raise NotDifferentiable(f"{f!r} is not a function with Python source.")

@@ -1,0 +1,181 @@
+"""Cotangents as values: their sum, and their way between structures and the store.
+
+`None` is zero. A tuple's cotangent is a tuple; numbers and arrays have cotangents of their kind;
+everything mutable has its cotangent in the store and `None` here.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+from flux.ad.indexed import Indexed, merge
+from flux.ad.spaces import SPACES, project, space_of, zero_of
+from flux.tree.objects import blank, fields, is_object, set_field
+
+__all__ = ["accumulate", "dense", "deposit", "gradient_of", "snapshot"]
+
+
+def accumulate(a, b):
+    """The sum of two cotangents of one value."""
+    if a is None:
+        return b
+    if b is None:
+        return a
+    kind = type(a)
+    if kind is tuple:
+        return tuple([accumulate(x, y) for x, y in zip(a, b, strict=True)])
+    if kind is Indexed or type(b) is Indexed:
+        return merge(a, b)
+    return a + b
+
+
+def dense(ct):
+    """`ct` as an ordinary array, if it is kept as a list of rows."""
+    return ct.dense() if type(ct) is Indexed else ct
+
+
+def deposit(value, ct, store):
+    """Put the structural cotangent `ct` of `value` into the store where `value` is mutable.
+
+    Returns the part that travels by value: `ct` itself for numbers and arrays, a tuple for a
+    tuple, `None` for lists, dicts and objects.
+    """
+    if ct is None:
+        return None
+    if isinstance(value, tuple):
+        return tuple([deposit(v, c, store) for v, c in zip(value, ct, strict=True)])
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            store.add(value, index, deposit(item, ct[index], store))
+        return None
+    if isinstance(value, dict):
+        for key, item in value.items():
+            store.add(value, key, deposit(item, ct.get(key), store))
+        return None
+    if space_of(type(value)) is None and is_object(value):
+        parts = ct if isinstance(ct, dict) else fields(ct)
+        for name, item in fields(value).items():
+            store.add(value, name, deposit(item, parts.get(name), store))
+        return None
+    return ct
+
+
+STATELESS = (BuiltinFunctionType, ModuleType, type, str, bytes, bool, int, type(None), type(...))
+
+
+def snapshot(value, memo: dict[int, Any]):
+    """Remember the structure of `value` as it is before a function may change it.
+
+    `memo` maps the `id` of each mutable container to `(container, its items or fields)`.
+    """
+    kind = type(value)
+    if kind in SPACES or isinstance(value, STATELESS) or id(value) in memo:
+        return
+    if isinstance(value, tuple):
+        for item in value:
+            snapshot(item, memo)
+        return
+    parts: Any
+    if isinstance(value, list):
+        parts = list(value)
+        inner = parts
+    elif isinstance(value, dict):
+        parts = dict(value)
+        inner = parts.values()
+    elif isinstance(value, FunctionType):
+        parts = _captured(value)
+        inner = parts.values()
+    elif isinstance(value, MethodType):
+        snapshot(value.__self__, memo)
+        return
+    elif isinstance(value, partial):
+        snapshot((value.func, value.args, value.keywords), memo)
+        return
+    elif space_of(kind) is None and is_object(value):
+        parts = fields(value)
+        inner = parts.values()
+    else:
+        return
+    memo[id(value)] = (value, parts)
+    for item in inner:
+        snapshot(item, memo)
+
+
+def _captured(fn: FunctionType) -> dict[str, Any]:
+    """What a function captured, by name."""
+    found = {}
+    for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True):
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:
+            continue
+    return found
+
+
+def gradient_of(value, ct, store, memo: dict[int, Any], made: dict[int, Any]):
+    """The gradient with respect to `value`, in the structure of `value` at the snapshot.
+
+    Args:
+        value: an argument of the differentiated function.
+        ct: its cotangent by value.
+        store: the store of the reverse pass.
+        memo: what `snapshot` found.
+        made: gradients of mutable things already made, by `id`: what occurs twice has one.
+    """
+    kind = type(value)
+    space = SPACES.get(kind) or space_of(kind)
+    if space is not None:
+        ct = dense(ct)
+        return zero_of(value) if ct is None else project(ct, value)
+    if isinstance(value, STATELESS):
+        return None
+    if isinstance(value, tuple):
+        parts = ct or (None,) * len(value)
+        items = [
+            gradient_of(v, c, store, memo, made) for v, c in zip(value, parts, strict=True)
+        ]
+        return kind(*items) if hasattr(kind, "_fields") else tuple(items)
+    if isinstance(value, MethodType):
+        return gradient_of(value.__self__, ct, store, memo, made)
+    if id(value) not in memo:
+        return None
+    if id(value) in made:
+        return made[id(value)]
+    return _container_gradient(value, store, memo, made)
+
+
+def _container_gradient(value, store, memo, made):
+    _, parts = memo[id(value)]
+
+    def slot(key, item, owner=value):
+        return gradient_of(item, store.peek(owner, key), store, memo, made)
+
+    if isinstance(value, list):
+        made[id(value)] = result = []
+        result.extend(slot(i, item) for i, item in enumerate(parts))
+        return result
+    if isinstance(value, dict):
+        made[id(value)] = result = {}
+        result.update((key, slot(key, item)) for key, item in parts.items())
+        return result
+    if isinstance(value, FunctionType):
+        made[id(value)] = result = {}
+        cells: dict[str, CellType] = dict(
+            zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
+        )
+        result.update((name, slot("cell_contents", item, cells[name])) for name, item in parts.items())
+        if all(part is None for part in result.values()):
+            made[id(value)] = result = None
+        return result
+    made[id(value)] = result = blank(type(value))
+    for name, item in parts.items():
+        set_field(result, name, slot(name, item))
+    for finish in ON_GRADIENT:
+        finish(result)
+    return result
+
+
+ON_GRADIENT: list = []
+"""Called with every gradient object that is made: the compiler's room registers its class."""

@@ -1,0 +1,457 @@
+"""What generated programs call: find a callee's augmented form, run it, keep its pullback.
+
+`resolve(f)` decides, at run time and by the callee alone: a rule? declared without derivative? a
+bound method, a partial, a class, an object with `__call__`? a function of a library with a finder
+(JAX)? Python source? Otherwise an error that says how to go on.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from functools import partial
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
+from typing import Any
+
+from flux.ad.adjoint import Adjoint, RunTime
+from flux.ad.cotangents import accumulate, dense
+from flux.ad.registry import AUGMENTED, FINDERS, INERT, is_inert
+from flux.ad.spaces import VALUE, project, space_of, zero_of
+from flux.errors import NotDifferentiable, SourceError, user_line
+from flux.ir.analyse import lower_collects
+from flux.ir.emit import Emitted, bind, emit
+from flux.ir.parse import parse
+from flux.ir.program import Prim, Program
+from flux.tree.objects import is_object
+
+__all__ = ["Pullback", "call", "call_value", "entry_of", "no_back", "resolve"]
+
+
+class Pullback(partial):
+    """The pullback of a generated function: its back program, applied to its residuals."""
+
+    __slots__ = ()
+
+
+def call(f, /, *args, **keywords):
+    """`(f(*args, **keywords), back)` for a callee whose own cotangent nobody asks for."""
+    try:
+        augmented = AUGMENTED.get(f)
+    except TypeError:
+        augmented = None
+    if augmented is None:
+        augmented = resolve(f)
+    return augmented(*args, **keywords)
+
+
+def call_value(f, /, *args, **keywords):
+    """As `call`; `back` returns the cotangent of `f` first (a partial's, a bound method's)."""
+    kind = type(f)
+    if kind is MethodType:
+        y, back = call(f.__func__, f.__self__, *args, **keywords)
+        return y, back
+    if isinstance(f, partial):
+        y, inner = call_value(f.func, *f.args, *args, **{**f.keywords, **keywords})
+        bound, given, names = len(f.args), len(args), tuple({**f.keywords, **keywords})
+
+        def back_partial(ct, store):
+            df, *cts = inner(ct, store)
+            own = cts[:bound]
+            named = dict(zip(names, cts[bound + given :], strict=True))
+            kept = tuple([named[name] for name in f.keywords if name not in keywords])
+            ct_f = (df, tuple(own), kept)
+            return (ct_f, *cts[bound : bound + given], *[named[name] for name in keywords])
+
+        return y, back_partial
+    y, inner = call(f, *args, **keywords)
+
+    def back(ct, store):
+        return (None, *inner(ct, store))
+
+    return y, back
+
+
+def nothing(count: int) -> Callable:
+    """The pullback of something without derivative that was given `count` arguments."""
+    return NO_BACKS[count] if count < len(NO_BACKS) else _no_back(count)
+
+
+def _no_back(count: int) -> Callable:
+    cts = (None,) * count
+
+    def back(ct, store):
+        return cts
+
+    return back
+
+
+NO_BACKS = [_no_back(count) for count in range(12)]
+
+
+def no_back(f) -> Callable:
+    """The augmented form of a callee without derivative."""
+
+    def augmented(*args, **keywords):
+        return f(*args, **keywords), nothing(len(args) + len(keywords))
+
+    return augmented
+
+
+def resolve(f) -> Callable:
+    """The augmented form of any callee; `NotDifferentiable` if there is none."""
+    try:
+        augmented = AUGMENTED.get(f)
+        if augmented is not None:
+            return augmented
+        if f in INERT:
+            return no_back(f)
+    except TypeError:
+        pass
+    kind = type(f)
+    if kind is MethodType:
+        return _method(f)
+    if kind is FunctionType:
+        found = _library(f)
+        return found or entry_of(f).augmented(f)
+    if isinstance(f, partial):
+        return lambda *a, **k: _without_self(call_value(f, *a, **k))
+    found = _library(f)
+    if found is not None:
+        return found
+    if isinstance(f, type):
+        return _construct(f)
+    if kind is BuiltinFunctionType and f.__self__ is not None:
+        unbound = getattr(type(f.__self__), f.__name__, None)
+        augmented = AUGMENTED.get(unbound) if unbound is not f else None
+        if augmented is not None:
+            return lambda *a, **k: _without_self(augmented(f.__self__, *a, **k))
+    method = getattr(kind, "__call__", None)
+    if type(method) is FunctionType:
+        return lambda *a, **k: _without_self(call(method, f, *a, **k))
+    return _opaque(f)
+
+
+def _without_self(pair):
+    y, inner = pair
+
+    def back(ct, store):
+        return inner(ct, store)[1:]
+
+    return y, back
+
+
+def _method(f: MethodType) -> Callable:
+    return lambda *a, **k: _without_self(call(f.__func__, f.__self__, *a, **k))
+
+
+def _library(f):
+    if is_inert(f):
+        return no_back(f)
+    for finder in FINDERS:
+        augmented = finder(f)
+        if augmented is not None:
+            return augmented
+    return None
+
+
+def _construct(cls: type) -> Callable:
+    """A class: a new instance, initialised by its own `__init__`, differentiated as written."""
+    own_new = cls.__new__ is not object.__new__
+    if own_new or type(cls).__call__ is not type.__call__ or issubclass(cls, BaseException):
+        return _opaque(cls)
+
+    def augmented(*args, **keywords):
+        instance = cls.__new__(cls)
+        init = cls.__init__
+        if init is object.__init__:
+            init(instance, *args, **keywords)
+            return instance, nothing(len(args) + len(keywords))
+        y, inner = call(init, instance, *args, **keywords)
+        if y is not None:
+            raise TypeError(f"__init__() should return None, not '{type(y).__name__}'")
+
+        def back(ct, store):
+            return inner(None, store)[1:]
+
+        return instance, back
+
+    return augmented
+
+
+def _opaque(f) -> Callable:
+    """A callee that cannot be looked into: allowed where no argument carries a derivative."""
+
+    def augmented(*args, **keywords):
+        values = (*args, *keywords.values())
+        if any(carries(value) for value in values):
+            raise not_differentiable(f)
+        return f(*args, **keywords), nothing(len(values))
+
+    return augmented
+
+
+def carries(value, depth: int = 4) -> bool:
+    """Can `value` hold something that has a derivative?"""
+    kind = type(value)
+    if kind in (int, bool, str, bytes, type(None)) or isinstance(value, type | BaseException):
+        return False
+    space = space_of(kind)
+    if space is not None:
+        return space.zero(value) is not None
+    if kind in VALUE:
+        return False
+    if isinstance(value, list | tuple | set | frozenset):
+        return any(carries(item, depth - 1) for item in value) if depth else True
+    if isinstance(value, dict):
+        return any(carries(item, depth - 1) for item in value.values()) if depth else True
+    if isinstance(value, FunctionType):
+        return bool(value.__closure__)
+    return is_object(value)
+
+
+def not_differentiable(f) -> NotDifferentiable:
+    """The error for a callee that has no derivative."""
+    module = getattr(f, "__module__", None)
+    name = getattr(f, "__qualname__", None) or repr(f)
+    full = f"{module}.{name}" if module and module != "builtins" else name
+    return NotDifferentiable(
+        f"`{full}` has no derivative rule, and no Python source that could be differentiated.",
+        where=user_line(),
+        hint=f"Give it one with @flux.rule({name}), declare that it has none with "
+        f"flux.nograd({name}), or compute it in Python.",
+    )
+
+
+# -- functions with Python source ----------------------------------------------------------------
+
+
+class Entry:
+    """The adjoint of one code object, and how to bind it to a function of that code."""
+
+    def __init__(self, program: Program):
+        self.program = program
+        self.adjoint = Adjoint(program, RUNTIME)
+        self.back = emit(self.adjoint.back)
+        self.back_function = _function(self.back, {}, {})
+        self.back_function.__name__ = f"{program.name} (pullback)"
+        self.forward: Emitted = emit(self.adjoint.finish(self.back_function))
+        self.cells = _cells(self.forward.names)
+        _remember(self.back_function.__code__, self.adjoint.back)
+        _remember(self.forward.code, self.adjoint.augmented)
+        args = program.args
+        self.plain = not (args.vararg or args.kwarg or args.kwonlyargs)
+        self.count = len(program.params)
+        self.bound: tuple[Any, Any, Any] = (None, None, None)
+
+    def holds_for(self, f: FunctionType) -> bool:
+        """Are the global names still bound as the program assumes?"""
+        namespace = f.__globals__
+        for name, module in self.program.modules.items():
+            if namespace.get(name) is not module:
+                return False
+        return not any(name in namespace for name in self.program.builtins)
+
+    def bind(self, f: FunctionType) -> FunctionType:
+        """The augmented function for `f`: its globals, defaults and captured cells."""
+        owner, defaults, bound = self.bound
+        if owner is f and defaults is f.__defaults__:
+            return bound
+        own = dict(zip(f.__code__.co_freevars, f.__closure__ or (), strict=True))
+        cells = {**self.cells, **{name: own[name] for name in self.program.freevars}}
+        for name in self.forward.code.co_freevars:
+            if name == "_globals":
+                cells[name] = _cell(f.__globals__)
+            elif name not in cells:
+                cells[name] = _cell(cells[name.removeprefix("_cell_")])
+        bound = bind(self.forward.code, f.__globals__, cells, like=f)
+        if not f.__closure__:
+            self.bound = (f, f.__defaults__, bound)
+        return bound
+
+    def augmented(self, f: FunctionType) -> Callable:
+        """The augmented form of `f`."""
+        bound = self.bind(f)
+        if self.plain and not f.__defaults__:
+            return _positional(bound, self.count)
+        return _arranged(bound, self, f)
+
+
+def _positional(bound: FunctionType, count: int) -> Callable:
+    def augmented(*args, **keywords):
+        if not keywords:
+            return bound(*args)
+        names = bound.__code__.co_varnames
+        y, inner = bound(*args, **keywords)
+        places = [names.index(name) for name in keywords]
+
+        def back(ct, store):
+            cts = inner(ct, store)
+            return (*cts[: len(args)], *[cts[i] for i in places])
+
+        return y, back
+
+    return augmented
+
+
+def _arranged(bound: FunctionType, entry: Entry, f: FunctionType) -> Callable:
+    """Cotangents come per parameter and leave per argument of the call."""
+    args = entry.program.args
+    positional = [a.arg for a in (*args.posonlyargs, *args.args)]
+    named = [*positional, *(a.arg for a in args.kwonlyargs)]
+    only = {a.arg for a in args.posonlyargs}
+    places = {name: i for i, name in enumerate(named)}
+    star = len(named) if args.vararg else None
+    extra = len(named) + bool(args.vararg) if args.kwarg else None
+
+    def augmented(*values, **keywords):
+        y, inner = bound(*values, **keywords)
+        given = len(values)
+
+        def back(ct, store):
+            cts = inner(ct, store)
+            out = [cts[i] for i in range(min(given, len(positional)))]
+            if given > len(positional):
+                rest = cts[star] or (None,) * (given - len(positional))
+                out = out + list(rest)
+            others = dict(cts[extra] or ()) if extra is not None else {}
+            for name in keywords:
+                known = name in places and name not in only
+                out = [*out, cts[places[name]] if known else others.get(name)]
+            for index, name in enumerate(named):
+                if index >= given and name not in keywords:
+                    store.add(f, name, cts[index])
+            return tuple(out)
+
+        return y, back
+
+    return augmented
+
+
+def take_default(store, fn, index: int):
+    """The cotangent of the `index`-th default value of `fn`."""
+    code = fn.__code__
+    count = len(fn.__defaults__ or ())
+    if index < count:
+        name = code.co_varnames[code.co_argcount - count + index]
+    else:
+        name = list(fn.__kwdefaults__)[index - count]
+    return store.take(fn, name)
+
+
+ENTRIES: dict[int, tuple[Any, Entry]] = {}
+PROGRAMS: dict[int, tuple[CodeType, Program]] = {}
+LOCK = threading.RLock()
+
+
+def _remember(code: CodeType, program: Program) -> None:
+    """Keep the program of a generated function, so that it can be differentiated in turn."""
+    PROGRAMS[id(code)] = (code, program)
+
+
+def entry_of(f: FunctionType) -> Entry:
+    """The adjoint of `f`'s code; made once, shared by all closures of one `def`."""
+    code = f.__code__
+    found = ENTRIES.get(id(code))
+    if found is not None and found[1].holds_for(f):
+        return found[1]
+    with LOCK:
+        found = ENTRIES.get(id(code))
+        if found is not None and found[1].holds_for(f):
+            return found[1]
+        program = _program(f)
+        entry = Entry(program)
+        key = id(code)
+        ENTRIES[key] = (weakref.ref(code, lambda _: ENTRIES.pop(key, None)), entry)
+        return entry
+
+
+def _program(f: FunctionType) -> Program:
+    known = PROGRAMS.get(id(f.__code__))
+    if known is not None:
+        program = known[1]
+        lower_collects(program.block)
+        return program
+    try:
+        return parse(f)
+    except SourceError as error:
+        raise error.with_traceback(None) from None
+
+
+def _function(emitted: Emitted, namespace: dict, cells: dict) -> FunctionType:
+    return bind(emitted.code, namespace, {**_cells(emitted.names), **cells})
+
+
+def _cells(names: dict[str, Any]) -> dict[str, Any]:
+    return {name: _cell(value) for name, value in names.items()}
+
+
+def _cell(value):
+    return (lambda: value).__closure__[0]  # type: ignore[index]
+
+
+def _augmented_prim(prim: Prim, mask: tuple[bool, ...]) -> Callable:
+    found = AUGMENTED.get((prim, mask)) or AUGMENTED.get(prim)
+    if found is None:
+        raise NotDifferentiable(
+            f"the operation `{prim.name}` has no derivative rule.", hint="Please report this."
+        )
+    return found
+
+
+def items(iterable):
+    """Pairs of an item and its pullback, by the rule of the iterable's type."""
+    rule = AUGMENTED.get((iter, type(iterable)))
+    if rule is None:
+        rule = AUGMENTED[iter]
+    return rule(iterable)
+
+
+RUNTIME = RunTime(
+    augmented=_augmented_prim,
+    call=call,
+    call_value=call_value,
+    accumulate=accumulate,
+    items=items,
+    pullback=Pullback,
+    take_default=take_default,
+    dense=dense,
+)
+
+
+
+# -- a second differentiation: the rules of what the first one calls ------------------------------
+
+
+def call_again(f, /, *args, **keywords):
+    """`call` itself: its derivative is that of the augmented form, which is Python again."""
+    pair, inner = call(resolve(f), *args, **keywords)
+
+    def back(ct, store):
+        return (None, *inner(ct, store))
+
+    return pair, back
+
+
+def pullback_again(f, residuals):
+    """Making a pullback: its cotangent is that of a partial."""
+
+    def back(ct, store):
+        return (None, None) if ct is None else (None, ct[1][0])
+
+    return Pullback(f, residuals), back
+
+
+def project_again(ct, x):
+    """A projection is linear in the cotangent, and brings its cotangent back the same way."""
+
+    def back(again, store):
+        return (None if again is None else project(again, ct)), None
+
+    return project(ct, x), back
+
+
+AUGMENTED[call] = call_again
+AUGMENTED[Pullback] = pullback_again
+AUGMENTED[project] = project_again
+INERT.update([space_of, zero_of, resolve, carries, user_line, nothing])

@@ -1,0 +1,53 @@
+"""The cotangents of mutable things, by identity, during one reverse pass.
+
+A read adds to a slot, a write takes the slot and leaves it empty; aliases of one object share its
+slots, so the order of reads and writes in the program is the only thing that matters.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flux.ad.cotangents import accumulate
+
+__all__ = ["Store"]
+
+
+class Store:
+    """Slots of cotangents; one is made for every call of a pullback.
+
+    A slot belongs to an owner (a list, dict, object, cell or module dict) and a key (an index,
+    dict key, attribute name). Owners are kept alive, so that an `id` means one object only.
+    """
+
+    __slots__ = ("owners", "slots")
+
+    def __init__(self):
+        self.slots: dict[int, dict] = {}
+        self.owners: dict[int, Any] = {}
+
+    def of(self, owner) -> dict:
+        """The slots of `owner`, for reading and writing."""
+        key = id(owner)
+        slots = self.slots.get(key)
+        if slots is None:
+            self.owners[key] = owner
+            slots = {}
+            self.slots[key] = slots
+        return slots
+
+    def add(self, owner, key, ct) -> None:
+        """A read: add `ct` to the slot."""
+        if ct is not None:
+            slots = self.of(owner)
+            slots[key] = accumulate(slots.get(key), ct)
+
+    def take(self, owner, key):
+        """A write: the slot's cotangent, which is `None` afterwards."""
+        slots = self.slots.get(id(owner))
+        return None if slots is None else slots.pop(key, None)
+
+    def peek(self, owner, key):
+        """The slot's cotangent, left where it is."""
+        slots = self.slots.get(id(owner))
+        return None if slots is None else slots.get(key)

@@ -1,0 +1,81 @@
+"""The array library of a value: the one place where functions of this room ask for it."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from flux.ad import nograd, rule
+
+__all__ = ["convert", "is_traced", "namespace", "narrow", "shape_of", "widen"]
+
+_NUMPY = (np.ndarray, np.generic, int, float, complex, list)
+_HALF = ("float16", "bfloat16")
+
+
+@nograd
+def namespace(*values) -> ModuleType:
+    """Choose the library that computes with `values`.
+
+    NumPy if all of them are NumPy arrays, Python numbers or lists; otherwise `jax.numpy`.
+
+    >>> namespace(np.ones(3)).__name__, namespace(np.ones(3), jnp.ones(3)).__name__
+    ('numpy', 'jax.numpy')
+    """
+    for value in values:
+        if value is not None and not isinstance(value, _NUMPY):
+            return jnp
+    return np
+
+
+@nograd
+def is_traced(value) -> bool:
+    """Is `value` an array without numbers, because JAX is tracing the program?"""
+    return isinstance(value, jax.core.Tracer)
+
+
+@nograd
+def shape_of(value) -> tuple[int, ...]:
+    """The shape of an array, a number or nested lists of numbers."""
+    shape = getattr(value, "shape", None)
+    return tuple(np.shape(value) if shape is None else shape)
+
+
+def convert(x, like) -> Any:
+    """Bring `x` into the array library and the dtype of `like`.
+
+    A complex `x` stays complex: its imaginary part would be lost in a real `like`.
+
+    >>> convert(np.arange(3), jnp.ones(1)).dtype
+    dtype('float32')
+    """
+    if type(x) is type(like) and x.dtype == like.dtype:
+        return x
+    xp = namespace(x, like)
+    x = xp.asarray(x)
+    if x.dtype == like.dtype or x.dtype.kind == "c":
+        return x
+    return x.astype(like.dtype)
+
+
+@rule(convert)
+def _convert_rule(x, like):
+    def back(ct):
+        kind = getattr(x, "dtype", None)
+        return ct if kind is None or kind == ct.dtype else ct.astype(kind), None
+
+    return convert(x, like), back
+
+
+def widen(x) -> Any:
+    """Raise a half-precision `x` to float32, in which sums over many entries are safe."""
+    return x.astype("float32") if str(getattr(x, "dtype", "")) in _HALF else x
+
+
+def narrow(y, like) -> Any:
+    """Bring a result back to the half precision of the input that it was widened from."""
+    return y.astype(like.dtype) if str(like.dtype) in _HALF else y

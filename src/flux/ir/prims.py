@@ -1,0 +1,251 @@
+"""The operations of the language itself, each with its meaning and its spelling as Python."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import operator
+from typing import Any
+
+from flux.ir.program import Prim
+
+__all__ = [
+    "BINARY",
+    "COMPARE",
+    "INERT_BUILTINS",
+    "INPLACE",
+    "UNARY",
+    "call_method",
+    "call_star",
+    "delattr_",
+    "delitem",
+    "dict_",
+    "fstring",
+    "getattr_",
+    "getitem",
+    "import_",
+    "list_",
+    "load_cell",
+    "load_global",
+    "merge_dict",
+    "merge_list",
+    "merge_tuple",
+    "not_",
+    "set_",
+    "setattr_",
+    "setitem",
+    "slice_",
+    "store_cell",
+    "store_global",
+    "tuple_",
+    "unpack",
+    "unpack_star",
+    "var_keywords",
+]
+
+
+def _binary(name: str, fn, op: type[ast.operator]) -> Prim:
+    return Prim(name, fn, lambda a, b: ast.BinOp(a, op(), b))
+
+
+_OPERATORS: dict[type[ast.operator], tuple[str, Any, Any]] = {
+    ast.Add: ("add", operator.add, operator.iadd),
+    ast.Sub: ("sub", operator.sub, operator.isub),
+    ast.Mult: ("mul", operator.mul, operator.imul),
+    ast.Div: ("truediv", operator.truediv, operator.itruediv),
+    ast.FloorDiv: ("floordiv", operator.floordiv, operator.ifloordiv),
+    ast.Mod: ("mod", operator.mod, operator.imod),
+    ast.Pow: ("pow", operator.pow, operator.ipow),
+    ast.MatMult: ("matmul", operator.matmul, operator.imatmul),
+    ast.LShift: ("lshift", operator.lshift, operator.ilshift),
+    ast.RShift: ("rshift", operator.rshift, operator.irshift),
+    ast.BitAnd: ("and", operator.and_, operator.iand),
+    ast.BitOr: ("or", operator.or_, operator.ior),
+    ast.BitXor: ("xor", operator.xor, operator.ixor),
+}
+BINARY = {kind: _binary(name, fn, kind) for kind, (name, fn, _) in _OPERATORS.items()}
+INPLACE = {kind: Prim("i" + name, fn) for kind, (name, _, fn) in _OPERATORS.items()}
+
+UNARY = {
+    ast.USub: Prim("neg", operator.neg, lambda a: ast.UnaryOp(ast.USub(), a)),
+    ast.UAdd: Prim("pos", operator.pos, lambda a: ast.UnaryOp(ast.UAdd(), a)),
+    ast.Invert: Prim("invert", operator.invert, lambda a: ast.UnaryOp(ast.Invert(), a)),
+}
+not_ = Prim("not", operator.not_, lambda a: ast.UnaryOp(ast.Not(), a), inert=True)
+
+
+def _compare(name: str, fn, op: type[ast.cmpop]) -> Prim:
+    return Prim(name, fn, lambda a, b: ast.Compare(a, [op()], [b]), inert=True)
+
+
+COMPARE = {
+    ast.Eq: _compare("eq", operator.eq, ast.Eq),
+    ast.NotEq: _compare("ne", operator.ne, ast.NotEq),
+    ast.Lt: _compare("lt", operator.lt, ast.Lt),
+    ast.LtE: _compare("le", operator.le, ast.LtE),
+    ast.Gt: _compare("gt", operator.gt, ast.Gt),
+    ast.GtE: _compare("ge", operator.ge, ast.GtE),
+    ast.Is: _compare("is", operator.is_, ast.Is),
+    ast.IsNot: _compare("is not", operator.is_not, ast.IsNot),
+    ast.In: _compare("in", lambda a, b: a in b, ast.In),
+    ast.NotIn: _compare("not in", lambda a, b: a not in b, ast.NotIn),
+}
+
+
+def _name(expression: ast.expr) -> str:
+    assert isinstance(expression, ast.Constant)
+    return expression.value  # type: ignore[return-value]
+
+
+def _write_method(owner, name, *args, **keywords):
+    pairs = [ast.keyword(key, value) for key, value in keywords.items()]
+    return ast.Call(ast.Attribute(owner, _name(name), ast.Load()), list(args), pairs)
+
+
+def _call_method(owner, name, /, *args, **keywords):
+    return getattr(owner, name)(*args, **keywords)
+
+
+def _load(kind, *parts):
+    return kind(list(parts), ast.Load())
+
+
+getattr_ = Prim("getattr", getattr, lambda a, n: ast.Attribute(a, _name(n), ast.Load()))
+setattr_ = Prim("setattr", setattr)
+delattr_ = Prim("delattr", delattr)
+getitem = Prim("getitem", operator.getitem, lambda a, i: ast.Subscript(a, i, ast.Load()))
+setitem = Prim("setitem", operator.setitem)
+delitem = Prim("delitem", operator.delitem)
+call_method = Prim("method", _call_method, _write_method)
+slice_ = Prim("slice", slice, inert=True)
+tuple_ = Prim("tuple", lambda *items: items, lambda *items: _load(ast.Tuple, *items))
+list_ = Prim("list", lambda *items: list(items), lambda *items: _load(ast.List, *items))
+set_ = Prim("set", lambda *items: set(items), lambda *items: ast.Set(list(items)))
+
+
+def _dict(*pairs):
+    return dict(zip(pairs[::2], pairs[1::2], strict=True))
+
+
+dict_ = Prim("dict", _dict, lambda *pairs: ast.Dict(list(pairs[::2]), list(pairs[1::2])))
+
+
+def _fstring(*parts):
+    raise NotImplementedError
+
+
+def _write_fstring(*parts):
+    """Parts come in triples: value, conversion, format (text stands with conversion None)."""
+    values: list[ast.expr] = []
+    for value, conversion, spec in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+        if conversion.value is None:
+            values.append(value)
+            continue
+        empty = isinstance(spec, ast.Constant) and spec.value == ""
+        text = None if empty else ast.JoinedStr([_formatted(spec)])
+        values.append(ast.FormattedValue(value, conversion.value, text))
+    return ast.JoinedStr(values)
+
+
+def _formatted(spec: ast.expr) -> ast.expr:
+    return spec if isinstance(spec, ast.Constant) else ast.FormattedValue(spec, -1, None)
+
+
+fstring = Prim("fstring", _fstring, _write_fstring, inert=True)
+
+
+def _unpack(value, count):
+    items = tuple(value)
+    if len(items) != count:
+        few = len(items) < count
+        raise ValueError(
+            f"not enough values to unpack (expected {count}, got {len(items)})"
+            if few
+            else f"too many values to unpack (expected {count})"
+        )
+    return items
+
+
+def _unpack_star(value, before, after):
+    items = tuple(value)
+    if len(items) < before + after:
+        raise ValueError(
+            f"not enough values to unpack (expected at least {before + after}, got {len(items)})"
+        )
+    end = len(items) - after
+    return (*items[:before], list(items[before:end]), *items[end:])
+
+
+def _write_unpack(value, count):
+    return value
+
+
+unpack = Prim("unpack", _unpack, _write_unpack)
+unpack_star = Prim("unpack*", _unpack_star)
+
+
+def _merge_tuple(stars, *items):
+    merged: list = []
+    for star, item in zip(stars, items, strict=True):
+        merged.extend(item) if star else merged.append(item)
+    return tuple(merged)
+
+
+def _merge_list(stars, *items):
+    return list(_merge_tuple(stars, *items))
+
+
+def _merge_dict(*pairs):
+    """Keys and values in turn; a key `None` merges the mapping that follows it."""
+    merged: dict = {}
+    for key, value in zip(pairs[::2], pairs[1::2], strict=True):
+        merged.update(value) if key is None else merged.__setitem__(key, value)
+    return merged
+
+
+merge_tuple = Prim("merge_tuple", _merge_tuple)
+merge_list = Prim("merge_list", _merge_list)
+merge_dict = Prim("merge_dict", _merge_dict)
+call_star = Prim("call", lambda f, args, keywords: f(*args, **keywords))
+var_keywords = Prim("keywords", lambda keywords: keywords)
+
+
+def _load_cell(cell, value):
+    return value
+
+
+def _store_cell(cell, value):
+    cell.cell_contents = value
+
+
+load_cell = Prim("load_cell", _load_cell, lambda cell, value: value)
+store_cell = Prim("store_cell", _store_cell)
+load_global = Prim("load_global", lambda module, name: module[name])
+store_global = Prim("store_global", lambda module, name, value: module.__setitem__(name, value))
+
+
+def _import(name, package, attribute):
+    module = importlib.import_module(name, package)
+    return getattr(module, attribute) if attribute else module
+
+
+import_ = Prim("import", _import, inert=True)
+
+
+def _inert(name: str, fn) -> Prim:
+    def write(*args, **keywords):
+        pairs = [ast.keyword(key, value) for key, value in keywords.items()]
+        return ast.Call(ast.Name(name, ast.Load()), list(args), pairs)
+
+    return Prim(name, fn, write, inert=True)
+
+
+INERT_BUILTINS = {
+    fn.__name__: _inert(fn.__name__, fn)
+    for fn in (
+        bool, callable, chr, delattr, format, hasattr, hash, hex, id, int, isinstance, issubclass,
+        len, oct, ord, print, range, repr, slice, str, type,
+    )
+}  # fmt: skip
+del INERT_BUILTINS["delattr"]
+"""Built-in functions whose result never carries a derivative; they are called as they are."""

@@ -1,0 +1,25 @@
+"""Layers: objects with parameters that are called on arrays. Any callable is one."""
+
+from flux.layers.chain import Chain
+from flux.layers.dense import Bilinear, Dense, Scale
+from flux.layers.dropout import AlphaDropout, Dropout
+from flux.layers.layer import layer
+from flux.layers.modes import testmode, trainmode
+from flux.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+
+__all__ = [
+    "AlphaDropout",
+    "BatchNorm",
+    "Bilinear",
+    "Chain",
+    "Dense",
+    "Dropout",
+    "GroupNorm",
+    "InstanceNorm",
+    "LayerNorm",
+    "RMSNorm",
+    "Scale",
+    "layer",
+    "testmode",
+    "trainmode",
+]

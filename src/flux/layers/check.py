@@ -1,0 +1,71 @@
+"""Check what a layer is given; a misfit is told with the layer's place in the model."""
+
+from __future__ import annotations
+
+import sys
+from types import FrameType
+
+from flux.ad import nograd
+from flux.errors import ShapeError, user_line
+from flux.layers.parts import children
+from flux.layers.show import label
+
+__all__ = ["check_ndim", "check_width", "place", "refuse"]
+
+_MECHANISM = ("flux.ad", "flux.compiler", "flux.ir", "flux.train", "jax")
+
+
+@nograd
+def check_width(layer, x, width: int) -> None:
+    """Raise `ShapeError` unless the last axis of `x` has the length `width`."""
+    if len(x.shape) == 0 or x.shape[-1] != width:
+        refuse(layer, x, f"its last axis must be {width}")
+
+
+@nograd
+def check_ndim(layer, x, ndim: int, axes: str) -> None:
+    """Raise `ShapeError` unless `x` has `ndim` axes, which `axes` names."""
+    if len(x.shape) != ndim:
+        refuse(layer, x, f"it must have {ndim} axes, {axes}")
+
+
+@nograd
+def refuse(layer, x, expected: str, hint: str | None = None) -> None:
+    """Raise `ShapeError` for the input `x` of `layer`: who, where, given, expected."""
+    what = f"{label(layer)}{place(layer)}, got an input of shape {tuple(x.shape)}: {expected}."
+    raise ShapeError(what if place(layer) else what.replace(", got", " got"), where=user_line(),
+                     hint=hint)
+
+
+def place(layer) -> str:
+    """Where in a running model a layer stands: `, layer 2 of Chain, layer 1 of Chain`.
+
+    The callers' frames are asked: an object there that holds the layer is the one that runs it. So
+    nothing has to be recorded while a model runs, and a layer needs no name.
+    """
+    found = ""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        for owner in list(frame.f_locals.values()):
+            where = None if owner is layer else _position(owner, layer)
+            if where is not None:
+                found += f", {where} of {type(owner).__name__}"
+                layer = owner
+                break
+        frame = frame.f_back
+    return found
+
+
+def _position(owner, layer) -> str | None:
+    kind = type(owner)
+    if not callable(owner) or isinstance(owner, type) or kind.__module__.startswith(_MECHANISM):
+        return None
+    for name, part in children(owner):
+        if part is layer:
+            return f"`{name}`"
+        if isinstance(part, list | tuple | dict):
+            for key, item in children(part):
+                if item is layer:
+                    number = isinstance(key, int) and name == "layers"
+                    return f"layer {key + 1}" if number else f"`{name}[{key!r}]`"
+    return None

@@ -1,0 +1,151 @@
+"""Layers that mix features linearly."""
+
+from __future__ import annotations
+
+from flux.errors import ShapeError
+from flux.functional import identity, linear
+from flux.functional.arrays import convert, shape_of
+from flux.init import glorot_uniform, ones, zeros
+from flux.layers.check import check_width, refuse
+from flux.layers.layer import layer
+from flux.layers.show import call_repr
+from flux.random import generator
+
+__all__ = ["Bilinear", "Dense", "Scale", "make_bias"]
+
+
+def make_bias(bias, shape, like):
+    """The bias that `bias=` asks for: zeros, none, or the given array, checked."""
+    if bias is True:
+        return zeros(shape, dtype=like.dtype)
+    if bias is None or bias is False:
+        return None
+    if shape_of(bias) != tuple(shape):
+        raise ShapeError(f"bias has the shape {shape_of(bias)}: it must be {tuple(shape)}.")
+    return convert(bias, like)
+
+
+@layer
+class Dense:
+    """Mix features: ``activation(x @ weight + bias)``, the fully connected layer.
+
+    Args:
+        n_in: length of the last axis of the input.
+        n_out: length of the last axis of the output.
+        activation: a function of the result.
+        bias: `True` for zeros, `False` for none, or an array of shape `(n_out,)`.
+        init: initialiser of the weight, see `flux.init`.
+        rng: seed or generator for the initialiser; `flux.seed` sets the default one.
+
+    Shapes: ``(..., n_in) -> (..., n_out)``; ``weight`` is ``(n_in, n_out)``.
+    Dtypes: the input is brought to the dtype of the weight, float32 at first.
+    Raises: ``ShapeError`` if the last axis of the input is not ``n_in``.
+
+    >>> import numpy as np
+    >>> from flux.functional import relu
+    >>> layer = Dense(3, 2, relu)
+    >>> layer(np.ones((5, 3))).shape, layer
+    ((5, 2), Dense(3, 2, relu))
+    """
+
+    def __init__(
+        self, n_in, n_out, activation=identity, *, bias=True, init=glorot_uniform, rng=None
+    ):
+        self.weight = init((n_in, n_out), rng=generator(rng))
+        self.bias = make_bias(bias, (n_out,), self.weight)
+        self.activation = activation
+
+    def __call__(self, x):
+        x = convert(x, self.weight)
+        check_width(self, x, self.weight.shape[0])
+        return self.activation(linear(x, self.weight, self.bias))
+
+    def __repr__(self):
+        return call_repr(self, *self.weight.shape, self.activation, bias=self.bias is not None)
+
+
+@layer
+class Scale:
+    """Multiply each feature by its own factor: ``activation(x * scale + bias)``.
+
+    Args:
+        *size: the shape of the last axes.
+        activation: a function of the result.
+        bias: `True` for zeros, `False` for none, or an array.
+        init: initialiser of the factors.
+        rng: seed or generator for the initialiser.
+
+    Shapes: ``(..., *size) -> (..., *size)``.
+
+    >>> import numpy as np
+    >>> Scale(3)(np.arange(3)).tolist()
+    [0.0, 1.0, 2.0]
+    """
+
+    def __init__(self, *size, activation=identity, bias=True, init=ones, rng=None):
+        self.scale = init(size, rng=generator(rng))
+        self.bias = make_bias(bias, size, self.scale)
+        self.activation = activation
+
+    def __call__(self, x):
+        x = convert(x, self.scale)
+        size = self.scale.shape
+        if x.shape[len(x.shape) - len(size) :] != size:
+            refuse(self, x, f"its last axes must be {size}")
+        y = x * self.scale
+        if self.bias is not None:
+            y = y + self.bias
+        return self.activation(y)
+
+    def __repr__(self):
+        options = {"activation": self.activation, "bias": self.bias is not None}
+        return call_repr(self, *self.scale.shape, **options)
+
+
+@layer
+class Bilinear:
+    """Mix the products of two inputs: ``y[k] = activation(x1 @ weight[k] @ x2 + bias[k])``.
+
+    Args:
+        n_in: the two input widths, or one number if they are equal.
+        n_out: the output width.
+        activation: a function of the result.
+        bias: `True` for zeros, `False` for none, or an array.
+        init: initialiser of the weight.
+        rng: seed or generator for the initialiser.
+
+    Called with one input, uses it twice; a tuple is two inputs.
+
+    Shapes: ``(..., n_1), (..., n_2) -> (..., n_out)``; ``weight`` is ``(n_1, n_2, n_out)``.
+    Raises: ``ShapeError`` if a width does not fit.
+
+    >>> import numpy as np
+    >>> Bilinear((3, 4), 2)(np.ones((5, 3)), np.ones((5, 4))).shape
+    (5, 2)
+    """
+
+    def __init__(
+        self, n_in, n_out, activation=identity, *, bias=True, init=glorot_uniform, rng=None
+    ):
+        n_1, n_2 = (n_in, n_in) if isinstance(n_in, int) else n_in
+        self.weight = init((n_1, n_2, n_out), rng=generator(rng))
+        self.bias = make_bias(bias, (n_out,), self.weight)
+        self.activation = activation
+
+    def __call__(self, x1, x2=None):
+        if isinstance(x1, tuple):
+            x1, x2 = x1
+        x1 = convert(x1, self.weight)
+        x2 = x1 if x2 is None else convert(x2, self.weight)
+        n_1, n_2, n_out = self.weight.shape
+        check_width(self, x1, n_1)
+        check_width(self, x2, n_2)
+        mixed = linear(x1, self.weight.reshape(n_1, n_2 * n_out))
+        y = (mixed.reshape(*x1.shape[:-1], n_2, n_out) * x2[..., None]).sum(axis=-2)
+        if self.bias is not None:
+            y = y + self.bias
+        return self.activation(y)
+
+    def __repr__(self):
+        *n_in, n_out = self.weight.shape
+        return call_repr(self, tuple(n_in), n_out, self.activation, bias=self.bias is not None)

@@ -1,0 +1,29 @@
+"""Derivatives of the functions of Python and its libraries: one file a library.
+
+The rules of Python itself are always there. Those of another library are loaded when the library
+is: `load()` looks which are.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from flux.ad.api import BEFORE_USE
+
+__all__ = ["load"]
+
+ALWAYS = ("operators", "containers", "objects", "builtins", "math")
+LIBRARIES = ("numpy", "jax")
+loaded: set[str] = set()
+
+
+def load() -> None:
+    """Load the rules of every library that the program has imported."""
+    for name in (*ALWAYS, *LIBRARIES):
+        if name not in loaded and (name in ALWAYS or name in sys.modules):
+            loaded.add(name)
+            importlib.import_module(f"flux.rules.{name}")
+
+
+BEFORE_USE.append(load)

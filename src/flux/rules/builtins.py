@@ -1,0 +1,402 @@
+"""Derivatives of Python's built-in functions, and of the standard library's functional tools.
+
+Most are told by an equivalent in plain Python (`as_python`), which is differentiated as written.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+import operator
+
+from flux.ad.adjoint import REVERSED
+from flux.ad.registry import AUGMENTED, INERT_MODULES, augments, inert
+from flux.ad.runtime import call, no_back, nothing
+from flux.ad.spaces import project, space_of
+from flux.rules.containers import give_back, list_sort, sequence
+from flux.tree.objects import blank, fields, is_object, set_field
+
+__all__ = ["as_python"]
+
+
+def as_python(*callees):
+    """Differentiate `callees` by way of the decorated equivalent in plain Python."""
+
+    def register(equivalent):
+        def augmented(*args, **keywords):
+            return call(equivalent, *args, **keywords)
+
+        for callee in callees:
+            AUGMENTED[callee] = augmented
+        return equivalent
+
+    return register
+
+
+# -- numbers ------------------------------------------------------------------------------------------
+
+
+@augments(float)
+def float_(x=0.0):
+    y = float(x)
+
+    def back(ct, store):
+        return (project(ct, x),)
+
+    return y, back if space_of(type(x)) is not None else nothing(1)
+
+
+@augments(complex)
+def complex_(*parts):
+    y = complex(*parts)
+
+    def back(ct, store):
+        if ct is None:
+            return (None,) * len(parts)
+        if len(parts) == 1:
+            return (project(ct, parts[0]),)
+        return project(ct.real, parts[0]), project((ct * 1j).real, parts[1])
+
+    return y, back
+
+
+@augments(round)
+def round_(x, *digits):
+    y = round(x, *digits)
+
+    def back(ct, store):
+        space = space_of(type(x))
+        zero = None if ct is None or space is None else space.zero(x)
+        return (zero, *[None for _ in digits])
+
+    return y, back
+
+
+@as_python(divmod)
+def divmod_(a, b):
+    return a // b, a % b
+
+
+@as_python(pow)
+def pow_(a, b):
+    return a**b
+
+
+# -- reductions -----------------------------------------------------------------------------------------
+
+
+@as_python(sum)
+def sum_(values, /, start=0):
+    total = start
+    for value in values:
+        total = total + value
+    return total
+
+
+def first_best(values, key, better):
+    best = None
+    best_key = None
+    empty = True
+    for value in values:
+        value_key = value if key is None else key(value)
+        if empty or better(value_key, best_key):
+            best, best_key = value, value_key
+            empty = False
+    return best, empty
+
+
+def extreme(name, values, key, default, better):
+    if len(values) == 1:
+        values = values[0]
+    best, empty = first_best(values, key, better)
+    if empty:
+        if default:
+            return default[0]
+        raise ValueError(f"{name}() iterable argument is empty")
+    return best
+
+
+@augments(max)
+def max_(*values, **options):
+    return best_of(max_python, values, options)
+
+
+@augments(min)
+def min_(*values, **options):
+    return best_of(min_python, values, options)
+
+
+def max_python(values, key, default):
+    return extreme("max", values, key, default, operator.gt)
+
+
+def min_python(values, key, default):
+    return extreme("min", values, key, default, operator.lt)
+
+
+def best_of(python, values, options):
+    """`max` and `min` by their equivalents; one cotangent for each keyword that was given."""
+    default = (options["default"],) if "default" in options else ()
+    y, inner = call(python, values, options.get("key"), default)
+
+    def back(ct, store):
+        cts, _, rest = inner(ct, store)
+        cts = (None,) * len(values) if cts is None else cts
+        own = {"key": None, "default": rest[0] if rest else None}
+        return (*cts, *[own[name] for name in options])
+
+    return y, back
+
+
+# -- sequences ------------------------------------------------------------------------------------------
+
+
+@augments(list)
+def list_(*values):
+    if not values:
+        return [], nothing(0)
+    if isinstance(values[0], dict | str | range | bytes):
+        return list(values[0]), nothing(1)
+    items = sequence(values[0])
+    made = list(items)
+    count = len(items)
+
+    def back(ct, store):
+        cts = tuple([store.take(made, i) for i in range(count)])
+        return (give_back(values[0], cts, store),)
+
+    return made, back
+
+
+@augments(tuple)
+def tuple_(*values):
+    if not values:
+        return (), nothing(0)
+    if isinstance(values[0], dict | str | range | bytes):
+        return tuple(values[0]), nothing(1)
+    items = sequence(values[0])
+
+    def back(ct, store):
+        return (None if ct is None else give_back(values[0], ct, store),)
+
+    return items, back
+
+
+@as_python(dict)
+def dict_(*sources, **named):
+    made = {}
+    made.update(*sources, **named)
+    return made
+
+
+@as_python(enumerate)
+def enumerate_(values, start=0):
+    pairs = []
+    index = start
+    for value in values:
+        pairs.append((index, value))
+        index += 1
+    return pairs
+
+
+@augments(zip)
+def zip_(*values, **options):
+    rows = [sequence(value) for value in values]
+    made = list(zip(*rows, **options))
+    count = len(made)
+    tail = [len(row) - count for row in rows]
+
+    def back(ct, store):
+        columns = [store.take(made, i) or (None,) * len(rows) for i in range(count)]
+        cts = []
+        for place, value in enumerate(values):
+            part = tuple([column[place] for column in columns]) + (None,) * tail[place]
+            cts = [*cts, give_back(value, part, store)]
+        return (*cts, *[None for _ in options])
+
+    return made, back
+
+
+@as_python(map)
+def map_(f, *values):
+    return [f(*row) for row in zip(*values)]
+
+
+@as_python(filter)
+def filter_(test, values):
+    if test is None:
+        return [value for value in values if value]
+    return [value for value in values if test(value)]
+
+
+@as_python(reversed)
+def reversed_(values):
+    items = list(values)
+    items.reverse()
+    return items
+
+
+AUGMENTED[REVERSED] = AUGMENTED[reversed]
+
+
+@augments(sorted)
+def sorted_(values, **options):
+    made, inner_list = list_(values)
+    _, inner = list_sort(made, **options)
+
+    def back(ct, store):
+        inner(None, store)
+        return (*inner_list(None, store), *[None for _ in options])
+
+    return made, back
+
+
+@as_python(functools.reduce)
+def reduce_(f, values, *initial):
+    items = [*initial, *values]
+    if not items:
+        raise TypeError("reduce() of empty iterable with no initial value")
+    total = items[0]
+    for value in items[1:]:
+        total = f(total, value)
+    return total
+
+
+@as_python(any)
+def any_(values):
+    for value in values:
+        if value:
+            return True
+    return False
+
+
+@as_python(all)
+def all_(values):
+    for value in values:
+        if not value:
+            return False
+    return True
+
+
+# -- copies -----------------------------------------------------------------------------------------------
+
+
+def copied(value, deep, memo):
+    """`(copy, pairs)`: the copy of `value`, and each container with its copy."""
+    known = memo.get(id(value))
+    if known is not None:
+        return known[1]
+    if isinstance(value, tuple):
+        items = [copied(item, deep, memo) if deep else item for item in value]
+        return type(value)(*items) if hasattr(type(value), "_fields") else tuple(items)
+    if isinstance(value, list):
+        made = []
+        memo[id(value)] = (value, made)
+        made.extend([copied(item, deep, memo) if deep else item for item in value])
+        return made
+    if isinstance(value, dict):
+        made = {}
+        memo[id(value)] = (value, made)
+        for key, item in value.items():
+            made[key] = copied(item, deep, memo) if deep else item
+        return made
+    kind = type(value)
+    own_copy = hasattr(kind, "__deepcopy__" if deep else "__copy__")
+    if is_object(value) and space_of(kind) is None and not own_copy:
+        made = blank(kind)
+        memo[id(value)] = (value, made)
+        for name, item in fields(value).items():
+            set_field(made, name, copied(item, deep, memo) if deep else item)
+        return made
+    return copy.deepcopy(value) if deep else copy.copy(value)
+
+
+def copy_rule(deep):
+    def augmented(value):
+        memo = {}
+        made = copied(value, deep, memo)
+        links = list(memo.values())
+
+        def back(ct, store):
+            for owner, other in links:
+                slots = dict(store.of(other))
+                for key in slots:
+                    store.add(owner, key, store.take(other, key))
+            return (ct,)
+
+        return made, back
+
+    return augmented
+
+
+AUGMENTED[copy.copy] = copy_rule(False)
+AUGMENTED[copy.deepcopy] = copy_rule(True)
+
+
+@augments(dataclasses.replace)
+def replace_(value, **changes):
+    given = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
+    y, inner = call(type(value), **{**given, **changes})
+    names = tuple({**given, **changes})
+
+    def back(ct, store):
+        cts = dict(zip(names, inner(ct, store), strict=True))
+        for name in given:
+            if name not in changes:
+                store.add(value, name, cts[name])
+        return (None, *[cts[name] for name in changes])
+
+    return y, back
+
+
+# -- the operator module ------------------------------------------------------------------------------------
+
+
+@as_python(operator.getitem)
+def getitem_(owner, index):
+    return owner[index]
+
+
+@as_python(operator.itemgetter)
+def itemgetter_(*keys):
+    if len(keys) == 1:
+        return lambda owner: owner[keys[0]]
+    return lambda owner: tuple([owner[key] for key in keys])
+
+
+@as_python(operator.attrgetter)
+def attrgetter_(name):
+    return lambda owner: getattr(owner, name)
+
+
+@as_python(operator.methodcaller)
+def methodcaller_(name, *args, **keywords):
+    return lambda owner: getattr(owner, name)(*args, **keywords)
+
+
+@augments(functools.partial)
+def partial_(f, *args, **keywords):
+    """A partial is a value: its cotangent is that of the function, arguments and keywords."""
+    y = functools.partial(f, *args, **keywords)
+
+    def back(ct, store):
+        if ct is None:
+            return (None,) * (1 + len(args) + len(keywords))
+        own, given, named = ct
+        return (own, *given, *named)
+
+    return y, back
+
+
+inert(len, isinstance, issubclass, callable, hasattr, id, hash, type, repr, str, int, bool, print,
+      range, slice, format, ord, chr, bin, hex, oct, bytes, object, super, iter, frozenset,
+      operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge,
+      operator.not_, operator.is_, operator.is_not, operator.contains, operator.truth,
+      dataclasses.fields, dataclasses.is_dataclass)  # fmt: skip
+AUGMENTED[slice] = no_back(slice)
+INERT_MODULES.update(
+    "os sys time random logging warnings re json pathlib datetime threading inspect types typing "
+    "collections.abc string textwrap uuid secrets hashlib traceback rich".split()
+)
+AUGMENTED[frozenset] = no_back(frozenset)

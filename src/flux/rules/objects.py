@@ -1,0 +1,354 @@
+"""Derivatives of attribute reads and writes, method calls, cells and globals.
+
+Objects keep their cotangents in the store, by identity and attribute name; properties, methods and
+`__getattr__` that are written in Python are called, and differentiated as any other function.
+"""
+
+from __future__ import annotations
+
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+
+from flux.ad import registry
+from flux.ad.registry import AUGMENTED, augments
+from flux.ad.runtime import call, call_value, carries, nothing
+from flux.ad.spaces import SPACES, space_of
+from flux.ir import prims
+
+__all__ = ["getattr_", "method_call"]
+
+NONE2 = (None, None)
+NONE3 = (None, None, None)
+
+
+def back_of_two(ct, store):
+    return NONE2
+
+
+def to_owner(ct, store):
+    """What belongs to a bound method by value belongs to the object."""
+    return ct, None
+
+
+def attribute_rule(kind, name):
+    """The rule for the attribute `name` of arrays of type `kind`."""
+    rule = registry.ATTRIBUTES.get((kind, name))
+    if rule is None:
+        for finder in registry.ATTRIBUTE_FINDERS:
+            rule = finder(kind, name)
+            if rule is not None:
+                return rule
+    return rule
+
+
+@augments(prims.getattr_, getattr)
+def getattr_(owner, name, *default):
+    kind = type(owner)
+    found = getattr(kind, name, None)
+    if type(found) is property:
+        y, inner = call(found.fget, owner)
+
+        def back_property(ct, store):
+            return inner(ct, store)[0], None
+
+        return y, back_property
+    rule = attribute_rule(kind, name)
+    if rule is not None:
+        y, own = rule(owner)
+
+        def back_rule(ct, store):
+            return own(ct, store)[0], None
+
+        return y, back_rule
+    if found is None and missing(kind, owner, name) and not default:
+        y, own = call(kind.__getattr__, owner, name)
+
+        def back_missing(ct, store):
+            return own(ct, store)[0], None
+
+        return y, back_missing
+    return read_attribute(owner, name, *default)
+
+
+def missing(kind, owner, name) -> bool:
+    """Will Python ask a `__getattr__` that is written in Python?"""
+    hook = getattr(kind, "__getattr__", None)
+    return type(hook) is FunctionType and name not in getattr(owner, "__dict__", ())
+
+
+def read_attribute(owner, name, *default):
+    """A stored attribute, a bound method, or a field of a named tuple."""
+    y = getattr(owner, name, *default)
+    kind = type(y)
+    if kind in SPACES or isinstance(y, tuple) or space_of(kind) is not None:
+        if isinstance(owner, ModuleType | type):
+            return y, nothing(2 + len(default))
+        if isinstance(owner, tuple):
+            return y, field_back(owner, name)
+
+        def back(ct, store):
+            store.add(owner, name, ct)
+            return NONE2
+
+        return y, back if not default else with_default(owner, name)
+    if kind is MethodType or kind is BuiltinFunctionType:
+        return y, to_owner
+    if callable(y) and not isinstance(owner, ModuleType | type | tuple):
+
+        def back_callable(ct, store):
+            store.add(owner, name, ct)
+            return NONE2
+
+        return y, back_callable
+    return y, nothing(2 + len(default))
+
+
+def with_default(owner, name):
+    """`getattr(owner, name, default)`: the cotangent goes where the value came from."""
+    present = hasattr(owner, name)
+
+    def back(ct, store):
+        if present:
+            store.add(owner, name, ct)
+            return NONE3
+        return None, None, ct
+
+    return back
+
+
+def field_back(owner, name):
+    """The cotangent of a named tuple is a tuple."""
+    index, count = owner._fields.index(name), len(owner)
+
+    def back(ct, store):
+        if ct is None:
+            return NONE2
+        return (None,) * index + (ct,) + (None,) * (count - index - 1), None
+
+    return back
+
+
+@augments(prims.setattr_, setattr)
+def setattr_(owner, name, value):
+    kind = type(owner)
+    found = getattr(kind, name, None)
+    if type(found) is property and found.fset is not None:
+        y, inner = call(found.fset, owner, value)
+
+        def back_property(ct, store):
+            first, last = inner(None, store)
+            return first, None, last
+
+        return y, back_property
+    if isinstance(owner, ModuleType | type) and carries(value):
+        from flux.errors import NotDifferentiable, user_line
+
+        raise NotDifferentiable(
+            f"`{owner.__name__}.{name}` of a module or class is set to a value that carries a "
+            "derivative.",
+            where=user_line(),
+            hint="Keep it in an object, or cut it with flux.stop_gradient.",
+        )
+    set_plainly(owner, name, value)
+
+    def back(ct, store):
+        return None, None, store.take(owner, name)
+
+    return None, back
+
+
+def set_plainly(owner, name, value):
+    """As `setattr`; a frozen dataclass raises by itself, its own `__init__` gets past it."""
+    setattr(owner, name, value)
+
+
+@augments(object.__setattr__)
+def object_setattr(owner, name, value):
+    object.__setattr__(owner, name, value)
+
+    def back(ct, store):
+        return None, None, store.take(owner, name)
+
+    return None, back
+
+
+@augments(prims.delattr_, delattr)
+def delattr_(owner, name):
+    delattr(owner, name)
+
+    def back(ct, store):
+        store.take(owner, name)
+        return NONE2
+
+    return None, back
+
+
+@augments(prims.call_method)
+def method_call(owner, name, *args, **keywords):
+    """`owner.name(...)`: without a bound method where the function itself can be called."""
+    kind = type(owner)
+    if kind is ModuleType:
+        y, inner = call(getattr(owner, name), *args, **keywords)
+        return y, lambda ct, store: (None, None, *inner(ct, store))
+    if kind is str or kind is set or kind is bytes:
+        return inert_method(owner, name, args, keywords)
+    rule = method_rule(kind, name)
+    if rule is not None:
+        y, inner = rule(owner, *args, **keywords)
+        return y, after_name(inner)
+    found = getattr(kind, name, None)
+    if type(found) is property or (found is None and missing(kind, owner, name)):
+        return two_steps(owner, name, args, keywords)
+    bound = getattr(owner, name)
+    if type(bound) is MethodType:
+        y, inner = call(bound.__func__, bound.__self__, *args, **keywords)
+        return y, after_name(inner) if bound.__self__ is owner else without_self(inner)
+    if type(bound) is BuiltinFunctionType and not isinstance(owner, type):
+        return builtin_method(found, owner, bound, args, keywords)
+    y, inner = call_value(bound, *args, **keywords)
+
+    def back(ct, store):
+        df, *cts = inner(ct, store)
+        store.add(owner, name, df)
+        return (None, None, *cts)
+
+    return y, back
+
+
+def method_rule(kind, name):
+    """The rule for the method `name` of a built-in or array type."""
+    rule = AUGMENTED.get(getattr(kind, name, None)) if kind in BUILTIN_KINDS else None
+    if rule is None and space_of(kind) is not None:
+        for finder in registry.METHOD_FINDERS:
+            rule = finder(kind, name)
+            if rule is not None:
+                return rule
+    return rule
+
+
+BUILTIN_KINDS = {list, dict, tuple, float, int, complex}
+
+
+def after_name(inner):
+    """Make room for the name between the object and the arguments."""
+
+    def back(ct, store):
+        first, *rest = inner(ct, store)
+        return (first, None, *rest)
+
+    return back
+
+
+def without_self(inner):
+    def back(ct, store):
+        _, *rest = inner(ct, store)
+        return (None, None, *rest)
+
+    return back
+
+
+def two_steps(owner, name, args, keywords):
+    """Read the attribute, then call it."""
+    f, read = getattr_(owner, name)
+    y, inner = call_value(f, *args, **keywords)
+
+    def back(ct, store):
+        df, *cts = inner(ct, store)
+        first, _ = read(df, store)
+        return (first, None, *cts)
+
+    return y, back
+
+
+def inert_method(owner, name, args, keywords):
+    if any([carries(a) for a in (*args, *keywords.values())]) and type(owner) is set:
+        from flux.ad.runtime import not_differentiable
+
+        raise not_differentiable(getattr(owner, name))
+    return getattr(owner, name)(*args, **keywords), nothing(2 + len(args) + len(keywords))
+
+
+def builtin_method(found, owner, bound, args, keywords):
+    """A method that is written in C: by its rule, or because nothing carries a derivative."""
+    rule = AUGMENTED.get(found)
+    if rule is not None:
+        y, inner = rule(owner, *args, **keywords)
+        return y, after_name(inner)
+    values = (owner, *args, *keywords.values())
+    if any([carries(value) for value in values]) and found not in registry.INERT:
+        from flux.ad.runtime import not_differentiable
+
+        raise not_differentiable(bound)
+    return bound(*args, **keywords), nothing(len(values) + 1)
+
+
+# -- cells and globals --------------------------------------------------------------------------
+
+
+@augments(prims.load_cell)
+def load_cell(cell, value):
+    """A captured variable; read through the cell, so that the read is differentiated in turn."""
+    y = cell.cell_contents
+
+    def back(ct, store):
+        store.add(cell, "cell_contents", ct)
+        return NONE2
+
+    return y, back
+
+
+@augments(prims.store_cell)
+def store_cell(cell, value):
+    cell.cell_contents = value
+
+    def back(ct, store):
+        return None, store.take(cell, "cell_contents")
+
+    return None, back
+
+
+@augments(prims.load_global)
+def load_global(module, name):
+    if name not in module:
+        raise NameError(f"name '{name}' is not defined")
+
+    def back(ct, store):
+        store.add(module, name, ct)
+        return NONE2
+
+    return module[name], back
+
+
+@augments(prims.store_global)
+def store_global(module, name, value):
+    module[name] = value
+
+    def back(ct, store):
+        return None, None, store.take(module, name)
+
+    return None, back
+
+
+@augments(prims.var_keywords)
+def var_keywords(keywords):
+    """`**keywords` is a dict made for this call: its cotangent is what the store holds."""
+    names = tuple(keywords)
+
+    def back(ct, store):
+        return (tuple([(name, store.take(keywords, name)) for name in names]),)
+
+    return None, back
+
+
+@augments(prims.call_star)
+def call_star(f, args, keywords):
+    """`f(*args, **keywords)`."""
+    y, inner = call_value(f, *args, **keywords)
+    count, names = len(args), tuple(keywords)
+
+    def back(ct, store):
+        df, *cts = inner(ct, store)
+        for name, part in zip(names, cts[count:], strict=True):
+            store.add(keywords, name, part)
+        return df, tuple(cts[:count]), None
+
+    return y, back

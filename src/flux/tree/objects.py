@@ -1,0 +1,54 @@
+"""Objects as fields: what an instance holds, and how to make one without running `__init__`."""
+
+from __future__ import annotations
+
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+__all__ = ["blank", "fields", "is_namedtuple", "is_object", "set_field"]
+
+NOT_OBJECTS = (type, ModuleType, FunctionType, MethodType, BuiltinFunctionType, BaseException)
+
+
+def fields(obj) -> dict[str, Any]:
+    """The attributes that the instance itself holds, in `__slots__` and in `__dict__`, in order.
+
+    >>> class Point:
+    ...     def __init__(self, x, y):
+    ...         self.x, self.y = x, y
+    >>> fields(Point(1, 2))
+    {'x': 1, 'y': 2}
+    """
+    found: dict[str, Any] = {}
+    for cls in reversed(type(obj).__mro__):
+        slots = cls.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if name not in ("__dict__", "__weakref__") and hasattr(obj, name):
+                found[name] = getattr(obj, name)
+    found.update(getattr(obj, "__dict__", ()))
+    return found
+
+
+def blank(cls: type) -> Any:
+    """An instance of `cls` that no `__init__` has touched."""
+    return object.__new__(cls)
+
+
+def set_field(obj, name: str, value) -> None:
+    """Set an attribute, of a frozen dataclass too."""
+    object.__setattr__(obj, name, value)
+
+
+def is_object(value) -> bool:
+    """Is `value` an instance of a class written in Python, to be seen as its fields?"""
+    cls = type(value)
+    if isinstance(value, NOT_OBJECTS) or not cls.__flags__ & (1 << 9):
+        return False
+    return cls.__basicsize__ >= object.__basicsize__ and (
+        hasattr(value, "__dict__") or any("__slots__" in c.__dict__ for c in cls.__mro__[:-1])
+    )
+
+
+def is_namedtuple(value) -> bool:
+    """Is `value` a named tuple?"""
+    return isinstance(value, tuple) and hasattr(type(value), "_fields")
