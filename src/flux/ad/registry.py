@@ -30,6 +30,9 @@ INERT_MODULES: set[str] = set()
 FINDERS: list[Callable[[Any], Augmented | None]] = []
 """Functions that are asked for the augmented form of a callee that stands in no table."""
 
+CONSTRUCTORS: list[Callable[[type], Augmented | None]] = []
+"""Asked for the augmented form of making an instance of a class whose `__init__` has no source."""
+
 ATTRIBUTES: dict[tuple[type, str], Augmented] = {}
 """By array type and attribute name: the augmented form of reading it, `aug(x) -> (y, back)`."""
 

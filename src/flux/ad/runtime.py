@@ -16,7 +16,7 @@ from typing import Any
 
 from flux.ad.adjoint import Adjoint, RunTime
 from flux.ad.cotangents import accumulate, dense
-from flux.ad.registry import AUGMENTED, FINDERS, INERT, is_inert
+from flux.ad.registry import AUGMENTED, CONSTRUCTORS, FINDERS, INERT, is_inert
 from flux.ad.spaces import VALUE, project, space_of, zero_of
 from flux.errors import NotDifferentiable, SourceError, user_line
 from flux.ir.analyse import lower_collects
@@ -157,6 +157,10 @@ def _library(f):
 
 def _construct(cls: type) -> Callable:
     """A class: a new instance, initialised by its own `__init__`, differentiated as written."""
+    for finder in CONSTRUCTORS:
+        found = finder(cls)
+        if found is not None:
+            return found
     own_new = cls.__new__ is not object.__new__
     if own_new or type(cls).__call__ is not type.__call__ or issubclass(cls, BaseException):
         return _opaque(cls)

@@ -32,9 +32,10 @@ def check_ndim(layer, x, ndim: int, axes: str) -> None:
 @nograd
 def refuse(layer, x, expected: str, hint: str | None = None) -> None:
     """Raise `ShapeError` for the input `x` of `layer`: who, where, given, expected."""
-    what = f"{label(layer)}{place(layer)}, got an input of shape {tuple(x.shape)}: {expected}."
-    raise ShapeError(what if place(layer) else what.replace(", got", " got"), where=user_line(),
-                     hint=hint)
+    where = place(layer)
+    who = f"{label(layer)}{where}," if where else label(layer)
+    what = f"{who} got an input of shape {tuple(x.shape)}: {expected}."
+    raise ShapeError(what, where=user_line(), hint=hint)
 
 
 def place(layer) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from flux.functional import dropout
-from flux.functional.arrays import shape_of
+from flux.functional.arrays import namespace, shape_of
 from flux.functional.rectifiers import SELU_ALPHA, SELU_SCALE
-from flux.functional.arrays import namespace
 from flux.layers.layer import layer
 from flux.layers.modes import training
 from flux.layers.show import call_repr

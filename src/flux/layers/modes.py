@@ -36,7 +36,7 @@ def trainmode(model, mode=True):
     return model
 
 
-def testmode(model, mode=True):
+def testmode(model, mode=True):  # noqa: PT028
     """Make every layer of `model` behave as in testing, also while a gradient is taken.
 
     Args:

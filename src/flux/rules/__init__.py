@@ -7,6 +7,7 @@ is: `load()` looks which are.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 
 from flux.ad.api import BEFORE_USE
@@ -23,7 +24,8 @@ def load() -> None:
     for name in (*ALWAYS, *LIBRARIES):
         if name not in loaded and (name in ALWAYS or name in sys.modules):
             loaded.add(name)
-            importlib.import_module(f"flux.rules.{name}")
+            if importlib.util.find_spec(f"flux.rules.{name}"):
+                importlib.import_module(f"flux.rules.{name}")
 
 
 BEFORE_USE.append(load)

@@ -8,10 +8,11 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
+import inspect
 import operator
 
 from flux.ad.adjoint import REVERSED
-from flux.ad.registry import AUGMENTED, INERT_MODULES, augments, inert
+from flux.ad.registry import AUGMENTED, CONSTRUCTORS, INERT_MODULES, augments, inert
 from flux.ad.runtime import call, no_back, nothing
 from flux.ad.spaces import project, space_of
 from flux.rules.containers import give_back, list_sort, sequence
@@ -348,6 +349,64 @@ def replace_(value, **changes):
         return (None, *[cts[name] for name in changes])
 
     return y, back
+
+
+# -- dataclasses: their `__init__` is generated, and has no source -----------------------------------------
+
+
+def generated_init(cls):
+    """The constructor of a dataclass, told in plain Python."""
+    if not dataclasses.is_dataclass(cls) or cls.__init__.__code__.co_filename != "<string>":
+        return None
+
+    def make(*args, **keywords):
+        instance = new_instance(cls, args, keywords)
+        position, initial = 0, []
+        for field in init_fields(cls):
+            name = field.name
+            if field.init and position < len(args):
+                value = args[position]
+                position += 1
+            elif field.init and name in keywords:
+                value = keywords[name]
+            elif field.default_factory is not dataclasses.MISSING:
+                value = field.default_factory()
+            elif field.default is not dataclasses.MISSING:
+                value = field.default
+            else:
+                continue
+            if is_init_only(field):
+                initial.append(value)
+            else:
+                object.__setattr__(instance, name, value)
+        if hasattr(cls, "__post_init__"):
+            instance.__post_init__(*initial)
+        return instance
+
+    return lambda *args, **keywords: call(make, *args, **keywords)
+
+
+def new_instance(cls, args, keywords):
+    """A bare instance; the arguments are checked as Python would."""
+    inspect.signature(cls.__init__).bind(None, *args, **keywords)
+    return cls.__new__(cls)
+
+
+def init_fields(cls):
+    """The fields in order, those that only `__init__` sees included."""
+    return [f for f in cls.__dataclass_fields__.values() if not is_class_variable(f)]
+
+
+def is_class_variable(field):
+    return field._field_type is dataclasses._FIELD_CLASSVAR  # type: ignore[attr-defined]
+
+
+def is_init_only(field):
+    return field._field_type is dataclasses._FIELD_INITVAR  # type: ignore[attr-defined]
+
+
+CONSTRUCTORS.append(generated_init)
+inert(new_instance, init_fields, is_init_only)
 
 
 # -- the operator module ------------------------------------------------------------------------------------
