@@ -77,6 +77,7 @@ class Step:
         record: the variable of the augmented program that holds what the reverse needs.
         inner: the plans of the statement's blocks.
         item_back: of a loop, the variable that holds the pullback of the item.
+        saved: of a call whose reverse is in line, the recorded values that it needs.
     """
 
     statement: Statement
@@ -84,6 +85,7 @@ class Step:
     inner: tuple[Plan, ...] = ()
     took: Var | None = None
     item_back: Var | None = None
+    saved: tuple[Operand, ...] = ()
 
 
 @dataclass
@@ -92,6 +94,7 @@ class Plan:
 
     steps: list[Step] = field(default_factory=list)
     records: list[Var] = field(default_factory=list)
+    kept: dict[Var, Var] = field(default_factory=dict)
 
 
 class Adjoint:
@@ -105,14 +108,21 @@ class Adjoint:
     def __init__(self, program: Program, runtime: RunTime):
         self.program, self.rt = program, runtime
         self.active = active_variables(program)
+        self.sum = self.summation()
         self.counts: dict[str, int] = {}
         self.bases: dict[str, str] = {}
         self.lazy: set[Operand] = set()
         self.names = set(program.names)
+        self.plan = Plan()
         block, plan = self.augment(program.block)
+        plan.records[:0] = self.plan.records
         self.plan = plan
         self.augmented = self.program_like(program.name, program.args, program.params, block)
         self.back = self.reverse()
+
+    def summation(self) -> Prim | Operand:
+        """What adds two cotangents."""
+        return Const(self.rt.accumulate, "accumulate")
 
     def program_like(self, name: str, args, params, block: Block, result=NONE) -> Program:
         source = self.program
@@ -294,18 +304,25 @@ class Adjoint:
         residuals, ct, store = (self.fresh(n) for n in ("residuals", "ct", "store"))
         self.store = store
         env: Env = {}
-        self.lazy.add(ct)
         self.out: list[Statement] = self.unpacked_residuals(residuals, where)
-        self.contribute(program.result, ct, env, where)
+        self.contribute(program.result, self.received(ct, where), env, where)
         self.reverse_block(self.plan, env)
         result = self.fresh("cts")
-        cts = tuple(env.get(param, NONE) for param in program.params)
+        cts = tuple(env.get(param, self.zero_of(param)) for param in program.params)
         self.out.append(Call((result,), prims.tuple_, cts, where))
         names = [ast.arg(v.base) for v in (residuals, ct, store)]
         args = ast.arguments([], names, None, [], [], None, [])
         return self.program_like(
             program.name, args, (residuals, ct, store), Block(self.out), result
         )
+
+    def received(self, ct: Var, where: Where) -> Operand:
+        """The cotangent that the pullback is given, as an ordinary array."""
+        if not self.is_active(self.program.result):
+            return NONE
+        whole = self.cotangent(self.program.result)  # type: ignore[arg-type]
+        self.out.append(Call((whole,), Const(self.rt.dense, "dense"), (ct,), where))
+        return whole
 
     def unpacked_residuals(self, residuals: Var, where: Where) -> list[Statement]:
         records = self.plan.records
@@ -332,17 +349,21 @@ class Adjoint:
         base = self.bases[var.base]
         return Var(f"{base}.{self.counts[key]}", base)
 
+    def zero_of(self, var: Var) -> Operand:
+        """The cotangent of a variable to which nothing was contributed."""
+        return NONE
+
     def contribute(self, operand: Operand, ct: Operand, env: Env, where: Where) -> None:
         """Add `ct` to the cotangent of `operand`."""
         if not isinstance(operand, Var) or operand not in self.active or ct == NONE:
             return
         new = self.cotangent(operand)
         if operand in env:
-            add = Const(self.rt.accumulate, "accumulate")
-            self.out.append(Call((new,), add, (env[operand], ct), where))
+            self.out.append(Call((new,), self.sum, (env[operand], ct), where))
             lazy = ct in self.lazy or env[operand] in self.lazy
         else:
-            self.out.append(Move(new, ct, where))
+            if not isinstance(ct, Var) or ct.base != new.base:
+                self.out.append(Move(new, ct, where))
             lazy = ct in self.lazy
         if lazy:
             self.lazy.add(new)
@@ -461,7 +482,7 @@ class Adjoint:
             new = self.cotangent(var)
             targets.append(new)
         for block, own in results:
-            block.yields = tuple(own.get(var, NONE) for var in changed)
+            block.yields = tuple(own.get(var, self.zero_of(var)) for var in changed)
         for var, new in zip(changed, targets, strict=True):
             if any(own.get(var) in self.lazy for _, own in results):
                 self.lazy.add(new)
@@ -494,11 +515,36 @@ class Adjoint:
             )
             if param in self.active or self.is_active(out)
         ]
-        inits: list[Operand] = [env.pop(target, NONE) for _, _, _, target in carried]
-        inits += [env.pop(var, NONE) for var in outer]
+        inits: list[Operand] = [
+            env.pop(target, self.zero_of(target)) for _, _, _, target in carried
+        ]
+        inits += [env.pop(var, self.zero_of(var)) for var in outer]
+        variables = [param for param, *_ in carried] + outer
+        lazy = {v for v, ct in zip(variables, inits, strict=True) if ct in self.lazy}
+        while True:
+            record, params, block = self.loop_body(step, carried, outer, lazy)
+            out_of = zip(variables, block.yields, strict=True)
+            more = {v for v, ct in out_of if ct in self.lazy} - lazy
+            if not more:
+                break
+            lazy |= more
+        backwards = self.fresh("backwards")
+        self.out.append(Call((backwards,), REVERSED, (step.record,), where))
+        targets = [self.cotangent(var) for var in variables]
+        self.lazy.update(t for v, t in zip(variables, targets, strict=True) if v in lazy)
+        self.out.append(For(record, backwards, tuple(params), tuple(inits), block,
+                            tuple(targets), where))  # fmt: skip
+        env.update(zip(outer, targets[len(carried) :], strict=True))
+        for (_, init, _, _), ct in zip(carried, targets, strict=False):
+            self.contribute(init, ct, env, where)
+
+    def loop_body(self, step: Step, carried: list, outer: list[Var], lazy: set[Var]):
+        """One iteration in reverse; `lazy` are the variables whose cotangents may be lazy."""
+        node, (plan,) = step.statement, step.inner
+        where = node.where
         variables = [param for param, *_ in carried] + outer
         params = [self.cotangent(var) for var in variables]
-        self.lazy.update(params)
+        self.lazy.update(p for v, p in zip(variables, params, strict=True) if v in lazy)
         inner: Env = dict(zip(outer, params[len(carried) :], strict=True))
         outer_out, self.out = self.out, []
         record = plan.records[0] if len(plan.records) == 1 else self.fresh("step")
@@ -508,22 +554,11 @@ class Adjoint:
             self.contribute(out, ct, inner, where)
         self.reverse_block(plan, inner)
         self.reverse_item(step, inner)
-        yields = [inner.pop(param, NONE) for param, *_ in carried]
+        yields = [inner.pop(param, self.zero_of(param)) for param, *_ in carried]
         yields += [inner[var] for var in outer]
         block = Block(self.out, tuple(yields))
         self.out = outer_out
-        backwards = self.fresh("backwards")
-        self.out.append(Call((backwards,), REVERSED, (step.record,), where))
-        targets = [self.cotangent(var) for var in variables]
-        self.lazy.update(targets)
-        self.out.append(For(record, backwards, tuple(params), tuple(inits), block,
-                            tuple(targets), where))  # fmt: skip
-        env.update(zip(outer, targets[len(carried) :], strict=True))
-        for (_, init, _, _), ct in zip(carried, targets, strict=False):
-            self.contribute(init, ct, env, where)
-
-    def loop_cotangent(self, var: Var) -> Var:
-        return self.cotangent(var)
+        return record, params, block
 
     def reverse_item(self, step: Step, env: Env) -> None:
         node = step.statement

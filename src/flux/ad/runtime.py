@@ -17,6 +17,7 @@ from typing import Any
 from flux.ad.adjoint import Adjoint, RunTime
 from flux.ad.cotangents import accumulate, dense
 from flux.ad.registry import AUGMENTED, CONSTRUCTORS, FINDERS, INERT, is_inert
+from flux.ad.scalars import ScalarAdjoint, is_candidate, scalar_types
 from flux.ad.spaces import VALUE, project, space_of, zero_of
 from flux.errors import NotDifferentiable, SourceError, user_line
 from flux.ir.analyse import lower_collects
@@ -233,9 +234,12 @@ def not_differentiable(f) -> NotDifferentiable:
 class Entry:
     """The adjoint of one code object, and how to bind it to a function of that code."""
 
-    def __init__(self, program: Program):
+    def __init__(self, program: Program, adjoint: Adjoint | None = None):
         self.program = program
-        self.adjoint = Adjoint(program, RUNTIME)
+        self.adjoint = adjoint or Adjoint(program, RUNTIME)
+        self.variants: dict[tuple, Entry | None] | None = (
+            {} if adjoint is None and is_candidate(program) else None
+        )
         self.back = emit(self.adjoint.back)
         self.back_function = _function(self.back, {}, {})
         self.back_function.__name__ = f"{program.name} (pullback)"
@@ -276,9 +280,34 @@ class Entry:
     def augmented(self, f: FunctionType) -> Callable:
         """The augmented form of `f`."""
         bound = self.bind(f)
-        if self.plain and not f.__defaults__:
-            return _positional(bound, self.count)
-        return _arranged(bound, self, f)
+        if not self.plain or f.__defaults__:
+            return _arranged(bound, self, f)
+        if self.variants is not None:
+            return _by_types(_positional(bound, self.count), self, f)
+        return _positional(bound, self.count)
+
+    def variant(self, kinds: tuple[type, ...]) -> Entry | None:
+        """The adjoint for arguments of exactly these types, if they let it compute in line."""
+        assert self.variants is not None
+        if len(self.variants) >= 64:
+            self.variants.clear()
+        if kinds not in self.variants:
+            types = scalar_types(self.program, kinds) if len(kinds) == self.count else None
+            adjoint = types and ScalarAdjoint(self.program, RUNTIME, types)
+            self.variants[kinds] = Entry(self.program, adjoint) if adjoint else None
+        return self.variants[kinds]
+
+
+def _by_types(general: Callable, entry: Entry, f: FunctionType) -> Callable:
+    """A function of numbers has an adjoint of its own for numbers."""
+
+    def augmented(*args, **keywords):
+        variant = None if keywords else entry.variant(tuple([type(a) for a in args]))
+        if variant is None:
+            return general(*args, **keywords)
+        return variant.bind(f)(*args)
+
+    return augmented
 
 
 def _positional(bound: FunctionType, count: int) -> Callable:
@@ -366,7 +395,7 @@ def entry_of(f: FunctionType) -> Entry:
         program = _program(f)
         entry = Entry(program)
         key = id(code)
-        ENTRIES[key] = (weakref.ref(code, lambda _: ENTRIES.pop(key, None)), entry)
+        ENTRIES[key] = (weakref.ref(code, lambda _, pop=ENTRIES.pop: pop(key, None)), entry)
         return entry
 
 

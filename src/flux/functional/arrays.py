@@ -48,14 +48,17 @@ def shape_of(value) -> tuple[int, ...]:
 def convert(x, like) -> Any:
     """Bring `x` into the array library and the dtype of `like`.
 
-    A complex `x` stays complex: its imaginary part would be lost in a real `like`.
+    A complex `x` stays complex: its imaginary part would be lost in a real `like`. A Python number
+    as `like` asks for nothing.
 
     >>> convert(np.arange(3), jnp.ones(1)).dtype
     dtype('float32')
     """
-    if type(x) is type(like) and x.dtype == like.dtype:
+    if type(x) is type(like) and getattr(x, "dtype", None) == getattr(like, "dtype", None):
         return x
     xp = namespace(x, like)
+    if not hasattr(like, "dtype"):
+        return x
     x = xp.asarray(x)
     if x.dtype == like.dtype or x.dtype.kind == "c":
         return x

@@ -6,6 +6,7 @@ from flux.layers.dropout import AlphaDropout, Dropout
 from flux.layers.layer import layer
 from flux.layers.modes import testmode, trainmode
 from flux.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from flux.layers.summary import Summary, outputsize, summary
 
 __all__ = [
     "AlphaDropout",
@@ -19,7 +20,10 @@ __all__ = [
     "LayerNorm",
     "RMSNorm",
     "Scale",
+    "Summary",
     "layer",
+    "outputsize",
+    "summary",
     "testmode",
     "trainmode",
 ]

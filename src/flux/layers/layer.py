@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 from flux.layers.show import tree_repr
 
@@ -32,12 +33,24 @@ def layer(cls):
     """
     if "__init__" not in cls.__dict__ and _takes_annotations(cls):
         cls = dataclasses.dataclass(repr=False, eq=False)(cls)
-    if cls.__repr__ is object.__repr__:
-        cls.__repr__ = tree_repr
+    cls.__repr__ = tree_repr if cls.__repr__ is object.__repr__ else _for_any(cls.__repr__)
     from flux.compiler.pytree import register_class  # the compiler need not be there before
 
     register_class(cls)
     return cls
+
+
+def _for_any(own):
+    """The class's own repr; that of a tree for what has the layer's form, such as its gradient."""
+
+    @functools.wraps(own)
+    def __repr__(self):
+        try:
+            return own(self)
+        except (AttributeError, TypeError, ValueError):
+            return tree_repr(self)
+
+    return __repr__
 
 
 def _takes_annotations(cls) -> bool:

@@ -22,7 +22,7 @@ def tree_repr(layer, positional=()) -> str:
     if not any(_is_layer(part) for _, part in parts):
         return f"{head}({', '.join(lines)})"
     body = "".join(
-        "  " + line.replace("\n", "\n  ") + "," + _note(part) + "\n"
+        "  " + _comma(line).replace("\n", "\n  ") + _note(part) + "\n"
         for line, (_, part) in zip(lines, parts, strict=True)
     )
     return f"{head}(\n{body}){_total(layer)}"
@@ -30,6 +30,10 @@ def tree_repr(layer, positional=()) -> str:
 
 def call_repr(layer, *arguments, **keywords) -> str:
     """Write the call that makes a layer; keywords that have their default are left out."""
+    if any(
+        argument is None for argument in arguments
+    ):  # a gradient in the form of the layer: no call makes it
+        return tree_repr(layer)
     defaults = inspect.signature(type(layer)).parameters
     given = [_part(argument) for argument in arguments if _name(argument) != "identity"]
     if getattr(layer, "active", None) is not None:
@@ -44,6 +48,12 @@ def label(layer) -> str:
     """Name a layer in one line: its repr, or its class when the repr is a tree."""
     text = repr(layer)
     return type(layer).__name__ if "\n" in text else text
+
+
+def _comma(text) -> str:
+    """A comma after the text, before the comment that its last line may have."""
+    head, mark, note = text.rpartition("  # ")
+    return f"{head},{mark}{note}" if mark and "\n" not in note else text + ","
 
 
 def _shown(name, part) -> bool:

@@ -6,6 +6,7 @@ import cmath
 import math
 
 from flux.ad.registry import AUGMENTED, inert
+from flux.ad.scalars import SLOPES
 from flux.ad.spaces import project
 
 __all__ = ["scalar"]
@@ -25,6 +26,8 @@ def scalar(f, slope):
         return y, back
 
     AUGMENTED[f] = augmented
+    if f.__module__ == "math":
+        SLOPES[f.__name__] = slope
 
 
 scalar(math.sin, lambda x, y: math.cos(x))
@@ -111,5 +114,6 @@ def log(x, *base):
 
 
 AUGMENTED[math.log] = log
+SLOPES["log"] = lambda x, y: 1 / x
 inert(math.floor, math.ceil, math.trunc, math.isnan, math.isinf, math.isfinite, math.isclose,
       math.gcd, math.comb, math.factorial, math.isqrt, math.perm, math.lcm)  # fmt: skip
