@@ -97,7 +97,7 @@ class RandomState:
     @nograd
     def bernoulli(self, p, shape=()) -> jax.Array:
         """Booleans that are true with probability `p`."""
-        return jax.random.bernoulli(self.next(), p, shape)
+        return jax.random.bernoulli(self.next(), 1.0 * p, shape)
 
     def __repr__(self):
         return "RandomState()"

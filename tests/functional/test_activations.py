@@ -18,7 +18,7 @@ REFERENCES = {
     "elu": T.elu,
     "gelu": lambda x: T.gelu(x, approximate="tanh"),
     "gelu_erf": T.gelu,
-    "hardsigmoid": T.hardsigmoid,
+    "hardsigmoid": lambda x: torch.clamp(x / 6 + 0.5, 0, 1),  # theirs has a single 1/6
     "hardswish": T.hardswish,
     "hardtanh": T.hardtanh,
     "identity": lambda x: x * 1,

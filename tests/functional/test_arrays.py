@@ -19,7 +19,7 @@ def test_one_jax_array_makes_it_jax():
 
 def test_integers_and_doubles_become_the_dtype_of_the_parameter():
     for x in (np.arange(3), np.ones(3), [1, 2]):
-        assert convert(x, jnp.ones(1)).dtype == jnp.float32
+        assert convert(x, jnp.ones(1, jnp.float32)).dtype == jnp.float32
 
 
 def test_a_complex_input_stays_complex():
@@ -27,7 +27,7 @@ def test_a_complex_input_stays_complex():
 
 
 def test_the_gradient_of_a_conversion_has_the_dtype_of_the_input():
-    y, back = pullback(convert, jnp.ones(2, jnp.bfloat16), jnp.ones(1))
+    y, back = pullback(convert, jnp.ones(2, jnp.bfloat16), jnp.ones(1, jnp.float32))
     assert y.dtype == jnp.float32
     assert back(y)[0].dtype == jnp.bfloat16
 

@@ -199,26 +199,22 @@ def gelu(x):
     >>> print(round(float(gelu(1.0)), 4))
     0.8412
     """
-    return 0.5 * x * (1 + _gelu_gate(x)[0])
+    return x * _gelu_gate(x)[0]
 
 
 def _gelu_gate(x):
-    """The tanh and the derivative of its argument; beyond 10 the tanh is 1 in every precision."""
-    u = namespace(x).clip(x, -10, 10)
+    """``(1 + tanh(z)) / 2`` as ``sigmoid(2 z)``, exact on the left too; the derivative of ``2 z``."""
+    u = namespace(x).clip(x, -15, 15)  # beyond, the gate is 0 or 1, and square stays finite
     square = u * u
-    factor = math.sqrt(2 / math.pi)
-    gate = namespace(x).tanh(factor * u * (1 + 0.044715 * square))
-    return gate, factor * (1 + 3 * 0.044715 * square)
+    factor = 2 * math.sqrt(2 / math.pi)
+    return sigmoid(factor * u * (1 + 0.044715 * square)), factor * (1 + 3 * 0.044715 * square)
 
 
 @rule(gelu)
 def _gelu_rule(x):
-    gate, inner = _gelu_gate(x)
-
-    def back(ct):
-        return (ct * (0.5 * (1 + gate) + 0.5 * x * ((1 - gate * gate) * inner)),)
-
-    return 0.5 * x * (1 + gate), back
+    gate, slope = _gelu_gate(x)
+    y = x * gate
+    return y, lambda ct: (ct * (gate + y * (1 - gate) * slope),)
 
 
 def gelu_erf(x):

@@ -68,10 +68,19 @@ def convert(x, like) -> Any:
 @rule(convert)
 def _convert_rule(x, like):
     def back(ct):
-        kind = getattr(x, "dtype", None)
-        return ct if kind is None or kind == ct.dtype else ct.astype(kind), None
+        kind = _kind(x, ct)
+        return None if kind is None else ct.astype(kind), None
 
     return convert(x, like), back
+
+
+@nograd
+def _kind(x, ct):
+    """The dtype of the cotangent of `x` in the library of `ct`; `None` if `x` has none."""
+    kind = getattr(x, "dtype", ct.dtype)
+    if not jnp.issubdtype(kind, np.inexact):
+        return None
+    return jax.dtypes.canonicalize_dtype(kind) if namespace(ct) is jnp else kind
 
 
 def widen(x) -> Any:

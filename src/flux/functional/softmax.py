@@ -89,7 +89,7 @@ def logsumexp(x, *, axis=None, keepdims=False):
     >>> print(logsumexp(np.array([1e4, 1e4])))
     10000.69...
     """
-    y = _logsumexp(x, axis)
+    y = _logsumexp(x, axis)[0]
     return y if keepdims else namespace(x).squeeze(y, axis=_axes(x, axis))
 
 
@@ -99,22 +99,21 @@ def _logsumexp(x, axis):
     top = xp.max(wide, axis=axis, keepdims=True)
     top = stop_gradient(xp.where(xp.isfinite(top), top, 0))
     total = xp.sum(xp.exp(wide - top), axis=axis, keepdims=True)
+    some = xp.where(total == 0, 1, total)
     # the logarithm of an empty sum is minus infinity, said without the warning of log(0)
-    logarithm = xp.where(total == 0, -xp.inf, xp.log(xp.where(total == 0, 1, total)))
-    return narrow(top + logarithm, x)
+    return narrow(top + xp.where(total == 0, -xp.inf, xp.log(some)), x), top, some
 
 
 @rule(logsumexp)
 def _logsumexp_rule(x, *, axis=None, keepdims=False):
-    xp = namespace(x)
-    kept = _logsumexp(x, axis)
-    finite = xp.where(xp.isfinite(kept), kept, 0)
+    y, top, some = _logsumexp(x, axis)
 
     def back(ct):
-        ct = ct if keepdims else namespace(ct).expand_dims(ct, _axes(x, axis))
-        return (narrow(ct * xp.exp(widen(x) - widen(finite)), x),)
+        xp = namespace(x, ct)
+        ct = ct if keepdims else xp.expand_dims(ct, _axes(x, axis))
+        return (narrow(ct * (xp.exp(widen(x) - top) / some), x),)
 
-    return (kept if keepdims else xp.squeeze(kept, axis=_axes(x, axis))), back
+    return (y if keepdims else namespace(x).squeeze(y, axis=_axes(x, axis))), back
 
 
 @nograd

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from flux.ad import nograd, rule
+from flux.ad import nograd, rule, stop_gradient
 from flux.errors import ShapeError, user_line
-from flux.functional import logsoftmax, logsumexp, sigmoid
+from flux.functional import logsoftmax, sigmoid
 from flux.functional.arrays import convert, namespace, narrow, shape_of, widen
 from flux.losses.targets import agree, are_labels, class_mask, class_target, mean, tiny
 
@@ -107,36 +107,37 @@ def _without(labels, ignore_index):
 
 
 def label_loss(logits, labels, *, axis=-1):
-    """``logsumexp(logits) - logits[label]`` for each example, NaN where the label is no class.
+    """``log(sum(exp(logits))) - logits[label]`` for each example, NaN where a label is no class.
 
     >>> import numpy as np
     >>> label_loss(np.array([[1e4, 0.0]]), np.array([1])).tolist()
     [10000.0]
     """
-    return narrow(_label_loss(logits, labels, axis)[0], logits)
+    return _label_loss(logits, labels, axis)[0]
 
 
 def _label_loss(logits, labels, axis):
     wide = widen(logits)
     mask = class_mask(labels, logits.shape[axis], axis, logits)
     xp = namespace(mask)
-    total = logsumexp(wide, axis=axis)
-    losses = total - xp.where(mask, wide, 0).sum(axis=axis)
-    return xp.where(mask.any(axis=axis), losses, xp.nan), total
+    shifted = wide - stop_gradient(xp.max(wide, axis=axis, keepdims=True))
+    total = xp.sum(xp.exp(shifted), axis=axis, keepdims=True)
+    losses = xp.log(total) - xp.sum(xp.where(mask, shifted, 0), axis=axis, keepdims=True)
+    losses = xp.where(xp.any(mask, axis=axis, keepdims=True), losses, xp.nan)
+    return narrow(xp.squeeze(losses, axis=axis), logits), mask, shifted, total
 
 
 @rule(label_loss)
 def _label_loss_rule(logits, labels, *, axis=-1):
-    losses, total = _label_loss(logits, labels, axis)
+    losses, mask, shifted, total = _label_loss(logits, labels, axis)
 
     def back(ct):
-        xp = namespace(losses, ct)
-        mask = class_mask(labels, logits.shape[axis], axis, logits)
-        scale = xp.where(mask.any(axis=axis), widen(ct), xp.nan)
-        share = xp.exp(widen(logits) - xp.expand_dims(total, axis)) - mask
-        return narrow(xp.expand_dims(scale, axis) * share, logits), None
+        xp = namespace(mask, ct)
+        ct = xp.expand_dims(widen(ct), axis)
+        ct = xp.where(xp.any(mask, axis=axis, keepdims=True), ct, xp.nan)
+        return narrow(ct * (xp.exp(shifted) / total - mask), logits), None
 
-    return narrow(losses, logits), back
+    return losses, back
 
 
 def crossentropy(prediction, target, *, agg=mean, axis=-1, eps=None):

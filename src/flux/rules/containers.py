@@ -11,7 +11,7 @@ from types import FunctionType
 
 from flux.ad import registry
 from flux.ad.cotangents import accumulate
-from flux.ad.indexed import Indexed
+from flux.ad.indexed import Indexed, merge
 from flux.ad.registry import AUGMENTED, augments
 from flux.ad.runtime import call, carries, items, no_back, not_differentiable, nothing
 from flux.ad.spaces import space_of
@@ -120,7 +120,7 @@ def give_back(value, cts, store):
         for i, ct in enumerate(cts):
             if ct is not None:
                 part = Indexed(value, i, ct)
-                total = part if total is None else registry.merge(total, part)
+                total = part if total is None else merge(total, part)
         return total
     if any([ct is not None for ct in cts]):
         raise not_differentiable(type(value))
@@ -214,7 +214,7 @@ def getitem(owner, index):
         return owner[index], back_dict
     rule = registry.INDEXERS.get(kind)
     if rule is None and space_of(kind) is not None:
-        rule = registry.INDEXERS.get(kind) or registry.INDEXERS.get(registry.array_kind(kind))
+        rule = registry.INDEXERS.get(kind)
     if rule is not None:
         return rule(owner, index)
     if isinstance(owner, tuple):

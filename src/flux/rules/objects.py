@@ -44,14 +44,14 @@ def attribute_rule(kind, name):
 def getattr_(owner, name, *default):
     kind = type(owner)
     found = getattr(kind, name, None)
-    if type(found) is property:
+    rule = attribute_rule(kind, name) if space_of(kind) is not None else None
+    if rule is None and type(found) is property:
         y, inner = call(found.fget, owner)
 
         def back_property(ct, store):
             return inner(ct, store)[0], None
 
         return y, back_property
-    rule = attribute_rule(kind, name)
     if rule is not None:
         y, own = rule(owner)
 

@@ -42,11 +42,12 @@ def set_field(obj, name: str, value) -> None:
 def is_object(value) -> bool:
     """Is `value` an instance of a class written in Python, to be seen as its fields?"""
     cls = type(value)
-    if isinstance(value, NOT_OBJECTS) or not cls.__flags__ & (1 << 9):
+    if isinstance(value, NOT_OBJECTS):
         return False
-    return cls.__basicsize__ >= object.__basicsize__ and (
-        hasattr(value, "__dict__") or any("__slots__" in c.__dict__ for c in cls.__mro__[:-1])
-    )
+    made_in_python = cls.__new__ is object.__new__ or isinstance(cls.__new__, FunctionType)
+    if not made_in_python or cls is object:
+        return False
+    return hasattr(value, "__dict__") or any("__slots__" in c.__dict__ for c in cls.__mro__[:-1])
 
 
 def is_namedtuple(value) -> bool:
