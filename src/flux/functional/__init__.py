@@ -18,6 +18,7 @@ from flux.functional.activations import (
     tanhshrink,
 )
 from flux.functional.dropout import dropout, mask_out
+from flux.functional.gather import lookup
 from flux.functional.linear import linear
 from flux.functional.norm import affine, groupnorm, layernorm, normalise, rmsnorm, standardise
 from flux.functional.rectifiers import (
@@ -59,6 +60,7 @@ __all__ = [
     "logsigmoid",
     "logsoftmax",
     "logsumexp",
+    "lookup",
     "mask_out",
     "mish",
     "normalise",

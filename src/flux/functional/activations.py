@@ -254,3 +254,15 @@ def glu(x, *, axis=-1):
     """
     a, b = namespace(x).split(x, 2, axis=axis)
     return a * sigmoid(b)
+
+
+@rule(glu)
+def _glu_rule(x, *, axis=-1):
+    a, b = namespace(x).split(x, 2, axis=axis)
+    gate = sigmoid(b)
+    y = a * gate
+
+    def back(ct):
+        return (namespace(ct).concatenate([ct * gate, ct * (y * (1 - gate))], axis=axis),)
+
+    return y, back

@@ -85,9 +85,14 @@ def _kind(x, ct):
 
 def widen(x) -> Any:
     """Raise a half-precision `x` to float32, in which sums over many entries are safe."""
-    return x.astype("float32") if str(getattr(x, "dtype", "")) in _HALF else x
+    return x.astype("float32") if _is_half(x) else x
 
 
 def narrow(y, like) -> Any:
     """Bring a result back to the half precision of the input that it was widened from."""
-    return y.astype(like.dtype) if str(like.dtype) in _HALF else y
+    return y.astype(like.dtype) if _is_half(like) else y
+
+
+@nograd
+def _is_half(x) -> bool:
+    return str(getattr(x, "dtype", "")) in _HALF

@@ -28,7 +28,7 @@ def linear(x, weight, bias=None, /):
     y = _rows(x) @ weight
     if bias is not None:
         y = y + bias
-    return y.reshape(*x.shape[:-1], weight.shape[1])
+    return y.reshape((*x.shape[:-1], weight.shape[1]))
 
 
 def _rows(x):

@@ -154,6 +154,6 @@ def groupnorm(x, groups, scale=None, shift=None, *, eps=1e-5):
     [[-1.0, 1.0, 0.0, 0.0]]
     """
     shape = shape_of(x)
-    split = x.reshape(*shape[:-1], groups, shape[-1] // groups)
+    split = x.reshape((*shape[:-1], groups, shape[-1] // groups))
     axes = (*range(1, len(shape) - 1), len(shape))
     return affine(normalise(split, axis=axes, eps=eps).reshape(shape), scale, shift)

@@ -1,8 +1,10 @@
 """Layers: objects with parameters that are called on arrays. Any callable is one."""
 
+from flux.layers.branches import Flatten, Maxout, PairwiseFusion, Parallel, SkipConnection
 from flux.layers.chain import Chain
 from flux.layers.dense import Bilinear, Dense, Scale
 from flux.layers.dropout import AlphaDropout, Dropout
+from flux.layers.embedding import Embedding, EmbeddingBag
 from flux.layers.layer import layer
 from flux.layers.modes import testmode, trainmode
 from flux.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
@@ -15,11 +17,18 @@ __all__ = [
     "Chain",
     "Dense",
     "Dropout",
+    "Embedding",
+    "EmbeddingBag",
+    "Flatten",
     "GroupNorm",
     "InstanceNorm",
     "LayerNorm",
+    "Maxout",
+    "PairwiseFusion",
+    "Parallel",
     "RMSNorm",
     "Scale",
+    "SkipConnection",
     "Summary",
     "layer",
     "outputsize",

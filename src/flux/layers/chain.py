@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from flux.layers.container import Container
 from flux.layers.layer import layer
-from flux.layers.show import tree_repr
 
 __all__ = ["Chain"]
 
 
 @layer
-class Chain:
+class Chain(Container):
     """Call layers in turn, each on the result of the one before.
 
     A layer is anything callable, so activations stand among the others. `chain[0]` is the first
@@ -36,16 +36,7 @@ class Chain:
     """
 
     def __init__(self, *layers, **named):
-        if len(layers) == 1 and isinstance(layers[0], list | tuple):
-            layers = tuple(layers[0])
-        for name in named:
-            if hasattr(Chain, name) or name in ("layers", "names"):
-                raise ValueError(f"Chain cannot have a layer named `{name}`: Chain uses that name.")
-        self.layers = (*layers, *named.values())
-        self.names = (*(None for _ in layers), *named)
-        for position, part in enumerate(self.layers):
-            if not callable(part):
-                raise TypeError(f"Chain got {part!r} as layer {position + 1}: it is not callable.")
+        self.hold(layers, named)
 
     def __call__(self, *inputs):
         if not self.layers:
@@ -54,27 +45,3 @@ class Chain:
         for part in self.layers[1:]:
             y = part(y)
         return y
-
-    def __getitem__(self, index):
-        if isinstance(index, slice):
-            chosen = Chain(*self.layers[index])
-            chosen.names = self.names[index]
-            return chosen
-        return self.layers[self.names.index(index) if isinstance(index, str) else index]
-
-    def __getattr__(self, name):
-        names = self.__dict__.get("names") or ()
-        if name in names and not name.startswith("__"):
-            return self.layers[names.index(name)]
-        raise AttributeError(f"Chain has no layer or attribute named `{name}`")
-
-    def __len__(self):
-        return len(self.layers)
-
-    def __iter__(self):
-        return iter(self.layers)
-
-    def __repr__(self):
-        if not self.layers:
-            return "Chain()"
-        return tree_repr(self, list(zip(self.names, self.layers, strict=True)))

@@ -141,7 +141,7 @@ class Bilinear:
         check_width(self, x1, n_1)
         check_width(self, x2, n_2)
         mixed = linear(x1, self.weight.reshape(n_1, n_2 * n_out))
-        y = (mixed.reshape(*x1.shape[:-1], n_2, n_out) * x2[..., None]).sum(axis=-2)
+        y = (mixed.reshape((*x1.shape[:-1], n_2, n_out)) * x2[..., None]).sum(axis=-2)
         if self.bias is not None:
             y = y + self.bias
         return self.activation(y)

@@ -32,7 +32,7 @@ def captured_arrays(root) -> list[Captured]:
 
     def holds(owner, key, value) -> None:
         if space_of(type(value)) is not None:
-            if not isinstance(value, float | complex) and zero_of(value) is not None:
+            if zero_of(value) is not None:
                 found.append(Captured(owner, key, value))
         else:
             visit(value)

@@ -1,0 +1,73 @@
+# Everything that is done to this checkout, one word each. `make help` lists the words.
+
+SUITABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON   ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+              $$p -c '$(SUITABLE)' >/dev/null 2>&1 && command -v $$p && break; done)
+VENV     ?= .venv
+BIN      := $(VENV)/bin
+# A new lock file, pyproject.toml or place of the checkout is a reason to install again.
+KEY      := $(shell (pwd; cat pyproject.toml constraints.txt) | cksum | cut -d' ' -f1)
+READY    := $(VENV)/.ready-$(KEY)
+INSTALL   = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+ARGS     ?=
+export PYTHONUTF8 = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format types bench conformance size lock clean
+
+help: ## list these words
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+setup: $(READY)-test $(READY)-lint ## the environment for working on Flux, in .venv
+
+demo: $(READY)-demo ## train on the embedded digits; prints the result and where the picture is
+	$(BIN)/flux train mlp $(ARGS)
+
+test: $(READY)-test ## the whole suite (ARGS="-k name" for a part, FLUX_TORCH=0 without PyTorch)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY)-lint ## style: ruff's findings and formatting
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+format: $(READY)-lint ## bring the files into ruff's form
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+types: $(READY)-lint $(READY)-test ## pyright on src
+	$(BIN)/pyright
+
+bench: $(READY)-bench ## speed, one question a script, peers in the same run
+	$(BIN)/python -m bench $(ARGS)
+
+conformance: $(READY)-test ## every sample program: value, side effects, gradient, second pullback
+	$(BIN)/python -m pytest tests/test_conformance.py -rxs $(ARGS)
+
+size: $(BIN)/python ## lines by room, longest files and functions, circles
+	$(BIN)/python tools/size.py
+
+lock: $(BIN)/python ## renew constraints.txt
+	PYTHON=$(BIN)/python tools/lock
+
+clean: ## remove the environment and what was built
+	rm -rf $(VENV) .lock-venv build dist
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Flux needs Python 3.11, 3.12 or 3.13 with venv:" \
+	  "install one, or name it: make PYTHON=/path/to/python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(READY)-demo: | $(BIN)/python
+	$(INSTALL) -e '.[plot]'
+	@touch $@
+
+$(READY)-test: | $(BIN)/python
+	$(INSTALL) -e '.[plot,test]'
+	@VENV=$(VENV) tools/install_torch
+	@touch $@ $(READY)-demo
+
+$(READY)-lint: | $(BIN)/python
+	$(INSTALL) -e '.[lint]'
+	@touch $@
+
+$(READY)-bench: | $(BIN)/python
+	$(INSTALL) -e '.[bench]'
+	@touch $@

@@ -1,0 +1,38 @@
+"""Compiled programs on disk: JAX's persistent cache, in the user's cache folder."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from pathlib import Path
+
+import jax
+
+__all__ = ["cache_folder", "use_persistent_cache"]
+
+
+def cache_folder() -> Path | None:
+    """Where compiled programs are kept; `FLUX_CACHE_DIR` overrides it, empty switches it off."""
+    chosen = os.environ.get("FLUX_CACHE_DIR")
+    if chosen is not None:
+        return Path(chosen) if chosen else None
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "flux"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "flux" / "cache"
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "flux"
+
+
+@functools.cache
+def use_persistent_cache() -> None:
+    """Switch the cache on, unless the user has configured JAX's own."""
+    folder = cache_folder()
+    if folder is None or jax.config.jax_compilation_cache_dir:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
