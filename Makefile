@@ -36,7 +36,7 @@ types: $(READY)-lint $(READY)-test ## pyright on src
 	$(BIN)/pyright
 
 bench: $(READY)-bench ## speed, one question a script, peers in the same run
-	$(BIN)/python -m bench $(ARGS)
+	@for script in bench/[a-z]*.py; do $(BIN)/python $$script $(ARGS) || exit 1; done
 
 conformance: $(READY)-test ## every sample program: value, side effects, gradient, second pullback
 	$(BIN)/python -m pytest tests/test_conformance.py -rxs $(ARGS)

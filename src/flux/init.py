@@ -12,6 +12,8 @@ from __future__ import annotations
 import functools
 import math
 import statistics
+from collections.abc import Callable
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -38,7 +40,7 @@ RELU_GAIN = math.sqrt(2)
 """Relu halves the mean square of what it passes; this makes up for it."""
 
 
-def initialiser(draw):
+def initialiser(draw: Callable[..., np.ndarray]) -> Callable[..., Any]:
     """Make `draw(rng, shape, **options) -> numpy array` an initialiser, as this file opens with."""
 
     @functools.wraps(draw)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from flux.ad import nograd
+from flux.compiler.pytree import register_class
 
 __all__ = ["RandomState", "generator", "seed"]
 
@@ -101,6 +102,9 @@ class RandomState:
 
     def __repr__(self):
         return "RandomState()"
+
+
+register_class(RandomState)
 
 
 @jax.jit

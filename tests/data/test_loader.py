@@ -116,7 +116,7 @@ def test_the_thread_ends_when_the_loop_ends_early():
     deadline = time.monotonic() + 5
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 def test_empty_data_are_refused():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from flux.ad import gradient
+from flux.compiler import jit
 from flux.layers import AlphaDropout, Dropout, testmode, trainmode
 
 X = jnp.ones(1000)
@@ -62,3 +63,12 @@ def test_a_probability_outside_0_to_1_is_refused(p):
 def test_the_mode_is_shown_unless_automatic():
     assert repr(Dropout(0.5)) == "Dropout(0.5)"
     assert repr(testmode(Dropout(0.5, axis=-1))) == "Dropout(0.5, axis=-1, active=False)"
+
+
+def test_a_compiled_function_writes_the_random_state_back():
+    model = trainmode(Dropout(0.5, rng=0))
+    compiled = jit(lambda m, x: m(x))
+    first, key = compiled(model, X), np.asarray(model.rng.key)
+    assert (compiled(model, X) != first).any()
+    assert (np.asarray(model.rng.key) != key).any()
+    np.testing.assert_array_equal(first, trainmode(Dropout(0.5, rng=0))(X))

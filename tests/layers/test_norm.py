@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from flux.ad import gradient
+from flux.compiler import jit
 from flux.errors import ShapeError
 from flux.functional import relu
 from flux.layers import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm, testmode, trainmode
@@ -114,3 +115,12 @@ def test_rmsnorm_agrees_with_pytorch():
 def test_other_channels_are_refused(model):
     with pytest.raises(ShapeError, match=r"\(2, 5, 4\).*3"):
         model(np.ones((2, 5, 4)))
+
+
+def test_a_compiled_gradient_writes_the_running_statistics_back():
+    x = jnp.asarray([[1.0, 2.0], [3.0, 6.0]])
+    eager, compiled = BatchNorm(2), BatchNorm(2)
+    gradient(lambda m: m(x).sum(), eager)
+    jit(lambda m, x: gradient(lambda m: m(x).sum(), m))(compiled, x)
+    np.testing.assert_allclose(compiled.mean, eager.mean, rtol=1e-6)
+    np.testing.assert_allclose(compiled.var, eager.var, rtol=1e-6)

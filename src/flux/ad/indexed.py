@@ -20,7 +20,8 @@ class Indexed:
 
     Attributes:
         like: the array that was read.
-        index, ct: the last read and its cotangent.
+        index: where the last read was; `...` for the whole array.
+        ct: its cotangent; another `Indexed` of the same array, with the index `...`.
         before: the reads before it, or `None`.
     """
 
@@ -31,21 +32,30 @@ class Indexed:
 
     def dense(self):
         """The sum as one array."""
-        reads = []
-        part = self
-        while part is not None:
-            reads.append((part.index, part.ct))
-            part = part.before
-        reads.reverse()
-        return SCATTER[type(self.like)](self.like, reads)
+        return SCATTER[type(self.like)](self.like, self.reads())
+
+    def reads(self) -> list:
+        """Pairs of index and cotangent, the last read first."""
+        reads, waiting = [], [self]
+        while waiting:
+            part = waiting.pop()
+            while part is not None:
+                if type(part.ct) is Indexed:
+                    waiting.append(part.ct)
+                else:
+                    reads.append((part.index, part.ct))
+                part = part.before
+        return reads
 
 
 def merge(a, b):
-    """The sum of two cotangents, at least one of which is `Indexed`."""
+    """The sum of two cotangents, at least one of which is `Indexed`; no array is touched."""
     if type(a) is not Indexed:
-        return b.dense() + a
+        return Indexed(b.like, ..., a, b)
     if type(b) is not Indexed:
-        return a.dense() + b
+        return Indexed(a.like, ..., b, a)
     if b.before is None:
         return Indexed(a.like, b.index, b.ct, a)
-    return a.dense() + b.dense()
+    if a.before is None:
+        return Indexed(b.like, a.index, a.ct, b)
+    return Indexed(a.like, ..., b, a)

@@ -7,27 +7,28 @@ caller's objects when it returns.
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
-import sys
+import re
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import jax
 
 from flux.ad.registry import FINDERS
 from flux.ad.runtime import call as differentiated_call
 from flux.compiler.cache import use_persistent_cache
-from flux.compiler.explain import difference
-from flux.compiler.outcome import Outcome, describe
-from flux.compiler.plan import ARRAY_KINDS, Plan, make_plan, rebuild
-from flux.compiler.staging import staging_error
+from flux.compiler.containers import KINDS, Container
+from flux.compiler.explain import difference, say
+from flux.compiler.plan import ARRAY_KINDS, Plan, same
+from flux.compiler.program import Program
+from flux.compiler.staging import in_user_terms
 
 __all__ = ["Jitted", "jit"]
 
-ARRAY_KINDS.add(type(jax.numpy.zeros(())))
 MAX_PROGRAMS = 64
+ARGUMENT = re.compile(r"\[1\]\[\d+\]|\[2\]\['\w+'\]")
 
 
 def jit(f: Callable | None = None, *, unroll: bool | int | str = "auto", donate: bool = False):
@@ -36,11 +37,13 @@ def jit(f: Callable | None = None, *, unroll: bool | int | str = "auto", donate:
     Args:
         f: any callable: a function, a closure, a method, a model.
         unroll: whether loops over `range` are unrolled in the program; `"auto"` decides by cost.
-        donate: let the program reuse the memory of the inputs that it overwrites.
+        donate: let the program reuse the memory of the arrays that it writes over; other
+            references to these arrays must not be used any more.
 
-    The signature is the structure of everything that the call reaches (arguments, captured
-    variables, the object of a method), the shapes and dtypes of its arrays, and the values of the
-    rest. A number held in an object or container that changes from call to call becomes an input.
+    The signature is the structure of everything that the call reaches (arguments, captured and
+    global variables, the object of a method), the shapes and dtypes of its arrays, and the values
+    of the rest. A number held in an object that changes from call to call becomes an input.
+    `FLUX_EXPLAIN=1` prints why a function is compiled again.
 
     Raises: `StagingError` where Python needs a value that only the data decide.
 
@@ -54,66 +57,21 @@ def jit(f: Callable | None = None, *, unroll: bool | int | str = "auto", donate:
     return Jitted(f, donate)
 
 
-class Program:
-    """One compiled program: its plan, and JAX's function of the plan's leaves."""
-
-    def __init__(self, function: Callable, plan: Plan, donate: bool):
-        self.plan = plan
-        self.donate = donate
-        self.compiled = jax.jit(self.trace)
-        self.donating: Any = None
-
-    def trace(self, *leaves):
-        """Run the function on a copy of its arguments, with `leaves` in the places of arrays."""
-        (function, args, keywords), copies = rebuild(self.plan, leaves)
-        result = function(*args, **keywords)
-        outcome = describe(self.plan, copies, leaves, result)
-        outputs = [jax.numpy.asarray(v) for v in outcome.outputs]
-        outcome.outputs = []
-        return Finished(outputs, outcome)
-
-    def run(self, leaves, nodes):
-        if self.donate and self.donating is None:
-            self.donating = self.with_donation(leaves)
-        done = (self.donating or self.compiled)(*leaves)
-        return done.outcome.finish(done.outputs, leaves, nodes)
-
-    def with_donation(self, leaves):
-        """Donate the inputs that are written over."""
-        done = jax.eval_shape(self.trace, *leaves)
-        written = {(index, key) for index, key, _ in done.outcome.writes}
-        places = [
-            part.index
-            for index, node in enumerate(self.plan.nodes)
-            for key, part in node.parts
-            if (index, key) in written and hasattr(part, "index")
-        ]
-        return jax.jit(self.trace, donate_argnums=tuple(sorted(set(places))))
-
-
-class Finished:
-    """The outputs of a program with its outcome, as a pytree: the outcome is static."""
-
-    __slots__ = ("outcome", "outputs")
-
-    def __init__(self, outputs, outcome: Outcome):
-        self.outputs, self.outcome = outputs, outcome
-
-
-jax.tree_util.register_pytree_node(
-    Finished, lambda f: (f.outputs, f.outcome), lambda outcome, outputs: Finished(outputs, outcome)
-)
-
-
 class Jitted:
-    """A compiled function. `function` is the original, `programs` are what was compiled so far."""
+    """A compiled function.
+
+    Attributes:
+        function: the original.
+        programs: what was compiled so far, the last used one first.
+        moving: the paths of numbers that are inputs.
+        settled: the paths of numbers that cannot be inputs, because Python needs them.
+    """
 
     def __init__(self, function: Callable, donate: bool = False):
-        self.function = function
-        self.donate = donate
-        self.programs: list[Program] = []
+        self.function, self.donate = function, donate
+        self.programs: tuple[Program, ...] = ()
         self.moving: frozenset[str] = frozenset()
-        self.fixed: set[str] = set()
+        self.settled: frozenset[str] = frozenset()
         self.lock = threading.RLock()
         functools.update_wrapper(self, function, updated=())
 
@@ -123,47 +81,66 @@ class Jitted:
     def __repr__(self):
         return f"jit({getattr(self.function, '__qualname__', self.function)!s})"
 
+    def __copy__(self):
+        return Jitted(self.function, self.donate)
+
+    def __deepcopy__(self, memo):
+        return Jitted(copy.deepcopy(self.function, memo), self.donate)
+
     def __call__(self, *args, **keywords):
         root = (self.function, args, keywords)
         for program in self.programs:
-            found = program.plan.gather(root)
+            found = program.gather(root)
             if found is not None:
+                if program is not self.programs[0]:
+                    self.first(program)
                 try:
                     return program.run(*found)
-                except jax.errors.JAXTypeError as error:
-                    raise staging_error(error, self.function) from None
+                except Exception as error:
+                    problem = in_user_terms(error, self.function)
+                raise problem
         return self.first_call(root)
+
+    def first(self, program: Program) -> None:
+        """Try `program` before the others from now on, and forget the oldest."""
+        with self.lock:
+            others = [other for other in self.programs if other is not program]
+            self.programs = (program, *others[: MAX_PROGRAMS - 1])
 
     def first_call(self, root):
         """A call whose structure has no program yet."""
         with self.lock:
-            plan = make_plan(root, self.moving)
-            if any(isinstance(leaf.value, jax.core.Tracer) for leaf in plan.leaves):
-                function, args, keywords = root
-                return function(*args, **keywords)
-            use_persistent_cache()
-            moving = self.numbers_that_move(plan)
-            if moving != self.moving:
-                plan = make_plan(root, moving)
-            if self.programs and os.environ.get("FLUX_EXPLAIN"):
-                print(f"flux: {self!r} is compiled again: "
-                      f"{difference(self.programs[0].plan, plan)}", file=sys.stderr)  # fmt: skip
-            return self.compile(root, plan, moving)
+            plan = Plan(root, self.moving)
+            if not plan.traced:
+                use_persistent_cache()
+                return self.compile(root, plan)
+        function, args, keywords = root
+        return function(*args, **keywords)
 
-    def compile(self, root, plan: Plan, moving: frozenset[str]):
-        program = Program(self.function, plan, self.donate)
-        found = plan.gather(root)
-        assert found is not None
+    def compile(self, root, plan: Plan):
+        """Make a program and run it for the first time."""
+        moving = self.numbers_that_move(plan)
+        if moving:
+            try:
+                return self.try_program(root, Plan(root, self.moving | moving))
+            except Exception:  # Python needs one of them as a number: they stay fixed
+                self.settled |= moving
         try:
-            result = program.run(*found)
-        except jax.errors.JAXTypeError as error:
-            if moving - self.moving:
-                # A number that was to be an input is needed as a Python number: it stays fixed.
-                self.fixed |= moving - self.moving
-                return self.compile(root, make_plan(root, self.moving), self.moving)
-            raise staging_error(error, self.function) from None
-        self.moving = moving
-        self.programs = [program, *self.programs[: MAX_PROGRAMS - 1]]
+            return self.try_program(root, plan)
+        except Exception as error:
+            problem = in_user_terms(error, self.function)
+        raise problem
+
+    def try_program(self, root, plan: Plan):
+        program = Program(plan, repr(self), self.donate)
+        found = program.gather(root)
+        if found is None:
+            raise RuntimeError(f"the structure of a call of {self!r} changed while it was read.")
+        if self.programs and os.environ.get("FLUX_EXPLAIN"):
+            say(repr(self), difference(self.programs[0].plan, plan))
+        result = program.run(*found)
+        self.moving = plan.moving
+        self.first(program)
         return result
 
     def numbers_that_move(self, plan: Plan) -> frozenset[str]:
@@ -172,17 +149,35 @@ class Jitted:
             old, new = program.plan.fixed, plan.fixed
             if old.keys() != new.keys() or len(program.plan.leaves) != len(plan.leaves):
                 continue
-            changed = [p for p in new if type(old[p]) is not type(new[p]) or old[p] != new[p]]
-            held = [p for p in changed if is_held_number(p, new[p]) and p not in self.fixed]
-            if changed and held == changed:
-                return self.moving | set(held)
-        return self.moving
+            changed = {path for path in new if not same(old[path], new[path])}
+            if changed and all(self.can_move(path, new[path]) for path in changed):
+                return frozenset(changed)
+        return frozenset()
+
+    def can_move(self, path: str, value) -> bool:
+        """Is `value` a number that is held somewhere (not itself an argument)?"""
+        held = type(value) in (int, float) and not ARGUMENT.fullmatch(path)
+        return held and path not in self.settled
 
 
-def is_held_number(path: str, value) -> bool:
-    """Is `value` a number inside an object or container (not itself an argument)?"""
-    inside = path.count("[") + path.count(".") > 2 or "." in path
-    return type(value) in (int, float) and inside
+class JittedOf(Container):
+    """A compiled function inside a call: what it captured is an input of the outer program."""
+
+    mutable = False
+
+    def __init__(self, value):
+        super().__init__(value)
+        self.donate = value.donate
+
+    @staticmethod
+    def parts(value):
+        return [("function", value.function, "")]
+
+    def reader(self, name, constant):
+        return lambda key: f"{name}.function"
+
+    def build(self, values):
+        return Jitted(values[0], self.donate)
 
 
 def find_jitted(f):
@@ -192,4 +187,6 @@ def find_jitted(f):
     return None
 
 
+ARRAY_KINDS.add(type(jax.numpy.zeros(())))
+KINDS.append((Jitted, JittedOf))
 FINDERS.append(find_jitted)

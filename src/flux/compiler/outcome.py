@@ -1,196 +1,187 @@
 """What a compiled call leaves behind: its result, and the changes to the objects it was given.
 
 While a function is traced it works on a copy of its arguments. `describe` compares the copy with
-what it was, and writes down, as static data, how the caller's objects have to change and how the
-result is put together from the program's outputs.
+what it was, and writes a Python function that puts the result together from the program's outputs
+and changes the caller's objects in the same way, at every call.
 """
 
 from __future__ import annotations
 
-import functools
-from types import CellType, FunctionType, MethodType
+from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import jax
-import numpy as np
+import jax.numpy as jnp
 
-from flux.compiler.plan import Fixed, Leaf, Plan, parts_of
-from flux.tree.objects import blank, is_object, set_field
+from flux.compiler.containers import ARRAYS, Container, FunctionOf, ListOf, SetOf, container_of
+from flux.compiler.plan import Fixed, Leaf, Node, Plan
 
 __all__ = ["Outcome", "describe"]
 
-ARRAYS = (jax.Array, jax.core.Tracer, np.ndarray, np.generic)
-
 
 class Outcome:
-    """How to finish a call: `result(outputs, leaves, nodes)`, and `writes` to do first.
+    """How a call ends.
 
     Attributes:
-        outputs: the arrays that the program returns, as traced.
-        result: builds the result.
-        writes: `(node index, key, builder)`; a builder `None` deletes.
+        outputs: the arrays that the program returns.
+        finish: `finish(outputs, leaves, nodes)` changes the caller's containers, gives the result.
+        overwritten: the inputs that nobody can see any more afterwards.
     """
 
-    def __init__(self, result, writes, outputs):
-        self.result, self.writes, self.outputs = result, writes, outputs
-
-    def finish(self, outputs, leaves, nodes):
-        """Change the caller's objects, and give the result."""
-        memo: dict[int, Any] = {}
-        new = [
-            (index, key, None if make is None else make(outputs, leaves, nodes, memo))
-            for index, key, make in self.writes
-        ]
-        for (index, key, value), (_, _, make) in zip(new, self.writes, strict=True):
-            write(nodes[index], key, value, make is None)
-        return self.result(outputs, leaves, nodes, memo)
-
-
-def write(owner, key, value, delete: bool) -> None:
-    """Set or delete one part of a caller's container."""
-    if isinstance(owner, list):
-        owner[:] = value
-    elif isinstance(owner, dict):
-        if delete:
-            del owner[key]
-        else:
-            owner[key] = value
-    elif isinstance(owner, CellType):
-        owner.cell_contents = value
-    elif delete:
-        object.__delattr__(owner, key)
-    else:
-        set_field(owner, key, value)
+    def __init__(self, outputs: list, finish: Callable, overwritten: tuple[int, ...]):
+        self.outputs, self.finish, self.overwritten = outputs, finish, overwritten
 
 
 def describe(plan: Plan, copies: list, leaves, result) -> Outcome:
     """Compare the traced copies with the plan; `leaves` are the inputs as they were traced."""
-    builder = Builder(plan, copies, leaves)
-    writes = []
-    for index, (node, copy) in enumerate(zip(plan.nodes, copies, strict=True)):
-        if not isinstance(copy, tuple | FunctionType | MethodType | functools.partial):
-            writes += [(index, key, make) for key, make in changes(node, copy, builder)]
-    return Outcome(builder.make(result), writes, builder.outputs)
+    writer = Writer(plan, copies, leaves)
+    for node, copy in zip(plan.nodes, copies, strict=True):
+        if node.shape.mutable:
+            writer.changes(node, copy)
+    finish = writer.function(writer.expression(result))
+    return Outcome(writer.outputs, finish, writer.overwritten())
 
 
-def changes(node, copy, builder: Builder):
-    """The parts of a container that the trace set or deleted."""
-    before = {key: builder.traced(part) for key, part in node.parts}
-    now = {key: part for key, part, _ in parts_of(copy) or ()}
-    if isinstance(copy, list):
-        if list(before.values()) != list(now.values()) if len(before) != len(now) else any(
-            before[key] is not now[key] for key in now
-        ):
-            items = [builder.make(part) for part in copy]
-            yield None, lambda o, x, n, m: [make(o, x, n, m) for make in items]
-        return
-    for key, part in now.items():
-        if key not in before or before[key] is not part:
-            yield key, builder.make(part)
-    for key in before:
-        if key not in now:
-            yield key, None
+class Writer:
+    """Writes the function that ends a call, as Python source.
 
-
-class Builder:
-    """Writes down how values are made again from outputs, inputs and the caller's objects."""
+    In that source `o` are the outputs, `x` the inputs and `n` the caller's containers.
+    """
 
     def __init__(self, plan: Plan, copies: list, leaves):
+        self.plan, self.copies, self.leaves = plan, copies, leaves
+        self.inputs = {id(leaf): index for index, leaf in enumerate(leaves)}
+        self.nodes = {id(copy): index for index, copy in enumerate(copies)}
         self.outputs: list[Any] = []
         self.places: dict[int, int] = {}
-        self.inputs = {id(leaf): index for index, leaf in enumerate(leaves)}
-        self.leaves = leaves
-        self.nodes = {id(copy): index for index, copy in enumerate(copies)}
-        self.copies = {id(node): copy for node, copy in zip(plan.nodes, copies, strict=True)}
-        self.made: dict[int, Any] = {}
+        self.made: dict[int, str] = {}
+        self.alive: list[Any] = []  # while ids are compared
+        self.lines: list[str] = []
+        self.writes: list[str] = []
+        self.names: dict[str, Any] = {}
+        self.replaced: set[tuple[int, Any]] = set()
+        self.used: set[int] = set()
 
-    def traced(self, part):
-        """What stood in the copy for a part of the plan."""
-        if isinstance(part, Leaf):
-            return self.leaves[part.index]
-        return part.value if isinstance(part, Fixed) else self.copies[id(part)]
+    def function(self, result: str) -> Callable:
+        body = "\n    ".join([*self.lines, *self.writes, f"return {result}"])
+        exec(compile(f"def finish(o, x, n):\n    {body}\n", "<flux finish>", "exec"), self.names)
+        return self.names["finish"]
 
-    def make(self, value):
-        """A function `(outputs, leaves, nodes, memo)` that makes `value` again."""
+    def constant(self, value) -> str:
+        if type(value) in (str, int):
+            return repr(value)
+        name = f"c{len(self.names)}"
+        self.names[name] = value
+        return name
+
+    # -- values
+
+    def expression(self, value) -> str:
+        """Source that gives `value` again."""
         if isinstance(value, ARRAYS):
             return self.array(value)
         if id(value) in self.nodes:
-            index = self.nodes[id(value)]
-            return lambda o, x, n, m: n[index]
+            return f"n[{self.nodes[id(value)]}]"
         if id(value) in self.made:
             return self.made[id(value)]
-        if isinstance(value, tuple):
-            return self.tuple(value)
-        container = isinstance(value, list | dict | FunctionType | CellType | functools.partial)
-        if (container or is_object(value)) and parts_of(value):
-            return self.container(value)
-        if isinstance(value, MethodType):
-            owner, function = self.make(value.__self__), value.__func__
-            return lambda o, x, n, m: MethodType(function, owner(o, x, n, m))
-        if isinstance(value, list | dict):
-            kind = type(value)
-            return lambda o, x, n, m: kind()
-        return lambda o, x, n, m: value
+        shape = container_of(value)
+        return self.constant(value) if shape is None else self.container(value, shape)
 
-    def array(self, value):
+    def array(self, value) -> str:
         if id(value) in self.inputs:
             index = self.inputs[id(value)]
-            return lambda o, x, n, m: x[index]
-        place = self.places.get(id(value))
-        if place is None:
-            place = self.places[id(value)] = len(self.outputs)
-            self.outputs.append(value)
-        return lambda o, x, n, m: o[place]
+            self.used.add(index)
+            return f"x[{index}]"
+        if id(value) not in self.places:
+            self.places[id(value)] = len(self.outputs)
+            self.outputs.append(value if isinstance(value, jax.Array) else jnp.asarray(value))
+            self.alive.append(value)
+        return f"o[{self.places[id(value)]}]"
 
-    def tuple(self, value):
-        items = [self.make(part) for part in value]
-        kind = type(value)
-        if hasattr(kind, "_fields"):
-            return lambda o, x, n, m: kind(*[make(o, x, n, m) for make in items])
-        if len(items) == 2:
-            first, second = items
-            return lambda o, x, n, m: (first(o, x, n, m), second(o, x, n, m))
-        return lambda o, x, n, m: tuple([make(o, x, n, m) for make in items])
-
-    def container(self, value):
+    def container(self, value, shape: Container) -> str:
         """A new container; one that occurs twice is made once a call."""
-        key = id(value)
-        parts: list[tuple[Any, Any]] = []
-        kind = type(value)
+        parts = [part for _, part, _ in shape.parts(value)]
+        if type(value) is tuple:
+            return f"({''.join(self.expression(part) + ', ' for part in parts)})"
+        if isinstance(shape, FunctionOf):
+            return self.code(value, shape, parts)
+        name = self.named(value)
+        if shape.mutable:
+            self.lines.append(f"{name} = {self.constant(shape.empty)}()")
+            self.lines.append(f"{self.constant(shape.fill)}({name}, {self.several(parts)})")
+        else:
+            items = self.several(parts)
+            self.lines.append(f"{name} = {self.constant(shape.build)}({items})")
+        return name
 
-        def again(o, x, n, m):
-            if key in m:
-                return m[key]
-            if kind is list:
-                m[key] = made = []
-                made.extend([make(o, x, n, m) for _, make in parts])
-            elif isinstance(value, dict):
-                m[key] = made = kind()
-                for name, make in parts:
-                    made[name] = make(o, x, n, m)
-            elif isinstance(value, CellType):
-                m[key] = made = CellType()
-                for _, make in parts:
-                    made.cell_contents = make(o, x, n, m)
-            elif isinstance(value, FunctionType):
-                cells = tuple([make(o, x, n, m) for _, make in parts])
-                made = FunctionType(
-                    value.__code__, value.__globals__, value.__name__, value.__defaults__, cells
-                )
-                made.__kwdefaults__ = value.__kwdefaults__
-                m[key] = made
-            elif isinstance(value, functools.partial):
-                func, args, keywords = (make(o, x, n, m) for _, make in parts)
-                m[key] = made = kind(func, *args, **keywords)
-            else:
-                m[key] = made = blank(kind)
-                for name, make in parts:
-                    set_field(made, name, make(o, x, n, m))
-            return made
+    def named(self, value) -> str:
+        self.made[id(value)] = name = f"m{len(self.alive)}"
+        self.alive.append(value)
+        return name
 
-        self.made[key] = again
-        self.keep = [*getattr(self, "keep", []), value]
-        parts.extend((name, self.make(part)) for name, part, _ in parts_of(value) or ())
-        return again
+    def code(self, function: FunctionType, shape: FunctionOf, parts: list) -> str:
+        """A function; where nothing in it depends on the call it is used as it is."""
+        items = self.several(parts)
+        if id(shape.namespace) in self.nodes:
+            items = f"{items[:-1]}{self.expression(shape.namespace)}, )"
+        elif not parts:
+            return self.constant(function)
+        name = self.named(function)
+        self.lines.append(f"{name} = {self.constant(shape.build)}({items})")
+        return name
+
+    def several(self, parts) -> str:
+        return f"({''.join(self.expression(part) + ', ' for part in parts)})"
+
+    # -- changes
+
+    def before(self, part: Node | Leaf | Fixed):
+        """What stood in the copy for a part of the plan."""
+        if isinstance(part, Leaf):
+            return self.leaves[part.index]
+        if isinstance(part, Fixed) or not part.live:
+            return part.value
+        return self.copies[part.index]
+
+    def changes(self, node: Node, copy) -> None:
+        """Write down which parts of a container the trace set or deleted."""
+        shape, name = node.shape, f"n[{node.index}]"
+        if isinstance(shape, SetOf):
+            if copy != shape.content:
+                self.writes += [f"{name}.clear()", f"{name}.update({self.constant(frozenset(copy))})"]
+            return
+        before = {key: self.before(part) for key, part in node.keyed()}
+        now = self.parts_now(node, copy)
+        if isinstance(shape, ListOf) and len(before) != len(now):
+            self.replaced.update((node.index, key) for key in before)
+            items = self.several(now.values())
+            self.writes += [f"{name}.clear()", f"{name}.extend({items})"]
+            return
+        for key, part in now.items():
+            if key not in before or before[key] is not part:
+                self.replaced.add((node.index, key))
+                value = self.expression(part)
+                self.writes.append(shape.setter(name, key, value, self.constant))
+        for key in before:
+            if key not in now:
+                self.replaced.add((node.index, key))
+                self.writes.append(shape.deleter(name, key, self.constant))
+
+    def parts_now(self, node: Node, copy) -> dict[Any, Any]:
+        shape = node.shape
+        if hasattr(shape, "namespace"):  # global variables: only those that are followed
+            names = (*shape.keys, *shape.absent)  # type: ignore[attr-defined]
+            return {name: copy[name] for name in names if name in copy}
+        return {key: part for key, part, _ in shape.parts(copy)}
+
+    def overwritten(self) -> tuple[int, ...]:
+        """The inputs all of whose places were set anew, and that nothing else refers to."""
+        kept = set(self.used)
+        for node in self.plan.nodes:
+            for key, part in node.keyed():
+                if isinstance(part, Leaf) and (node.index, key) not in self.replaced:
+                    kept.add(part.index)
+        return tuple(i for i in range(len(self.leaves)) if i not in kept)
 
 

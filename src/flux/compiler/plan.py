@@ -1,52 +1,36 @@
 """How a compiled function takes its arguments apart: generated code for one structure.
 
-`make_plan(root)` walks the objects that a call reaches and writes a Python function `gather` for
-exactly this structure: it checks types, keys and static values on the way and returns the array
-leaves, or `None` where anything differs. Objects need no registration; identity and sharing are
-part of the structure.
+`Plan(root)` walks everything that a call reaches and writes a Python function `gather` for exactly
+this structure: it checks types, keys and static values on the way and returns the arrays and the
+containers, or `None` where anything differs. Objects need no registration; identity and sharing are
+part of the structure. A plan keeps none of the caller's arrays and mutable containers alive.
 """
 
 from __future__ import annotations
 
-import functools
-import weakref
-from types import CellType, FunctionType, MethodType
+import math
+from types import FunctionType, ModuleType
 from typing import Any
 
 import jax
 import numpy as np
 
-from flux.tree.objects import blank, fields, is_object, set_field
+from flux.compiler.containers import ARRAYS, Container, FunctionOf, GlobalsOf, TupleOf, container_of
+from flux.compiler.namespaces import global_names, is_users
 
-__all__ = ["Node", "Plan", "make_plan", "parts_of", "rebuild"]
+__all__ = ["ARRAY_KINDS", "Fixed", "Leaf", "Node", "Plan", "rebuild", "same"]
 
-ARRAYS = (jax.Array, np.ndarray, np.generic)
-CELL, NUMBER = "cell_contents", (int, float, complex)
-
-
-class Node:
-    """A container that a call reaches: a list, dict, tuple, object, function or cell.
-
-    Attributes:
-        value: the container.
-        parts: `(key, part)` pairs; a part is a `Node`, a `Leaf` or a `Fixed`.
-        path: how one spells it from the arguments.
-    """
-
-    __slots__ = ("parts", "path", "value")
-
-    def __init__(self, value, path: str):
-        self.value, self.path = value, path
-        self.parts: list[tuple[Any, Any]] = []
+ARRAY_KINDS = {np.ndarray, np.float32, np.float64}
+"""Types of which every instance is an array; the compiler adds JAX's."""
 
 
 class Leaf:
     """An array, or a number that changes from call to call: an input of the program."""
 
-    __slots__ = ("index", "path", "value")
+    __slots__ = ("index", "kind", "path")
 
     def __init__(self, value, index: int, path: str):
-        self.value, self.index, self.path = value, index, path
+        self.kind, self.index, self.path = type(value), index, path
 
 
 class Fixed:
@@ -58,40 +42,28 @@ class Fixed:
         self.value, self.path = value, path
 
 
-def is_array(value) -> bool:
-    return isinstance(value, ARRAYS)
+class Node:
+    """A container that a call reaches.
 
+    Attributes:
+        shape: its static side.
+        parts: a `Node`, `Leaf` or `Fixed` for each of the keys of `shape`, and for a function that
+            uses global variables the node of these.
+        path: how one spells it from the call.
+        live: it can be written to, or holds what can; else `value` is used as it is.
+        index: its place among the live nodes.
+    """
 
-def parts_of(value) -> list[tuple[Any, Any, str]] | None:
-    """Key, part and spelling of everything that a container holds; `None` for what is none."""
-    if isinstance(value, tuple):
-        return [(i, part, f"[{i}]") for i, part in enumerate(value)]
-    if isinstance(value, list):
-        return [(i, part, f"[{i}]") for i, part in enumerate(value)]
-    if isinstance(value, dict):
-        return [(key, part, f"[{key!r}]") for key, part in value.items()]
-    if isinstance(value, CellType):
-        try:
-            return [(CELL, value.cell_contents, "")]
-        except ValueError:
-            return []
-    if isinstance(value, FunctionType):
-        cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
-        found = [(name, cell, f" captured `{name}`") for name, cell in cells]
-        return found or None
-    if isinstance(value, MethodType):
-        return [("__self__", value.__self__, "")]
-    if isinstance(value, functools.partial):
-        return [("func", value.func, ".func"), ("args", value.args, ".args"),
-                ("keywords", value.keywords, ".keywords")]  # fmt: skip
-    if not isinstance(value, ARRAYS) and is_object(value) and not is_constant(value):
-        return [(name, part, f".{name}") for name, part in fields(value).items()]
-    return None
+    __slots__ = ("index", "live", "parts", "path", "shape", "value")
 
+    def __init__(self, shape: Container, path: str, value):
+        self.shape, self.path, self.value = shape, path, value
+        self.parts: list[Node | Leaf | Fixed] = []
+        self.live, self.index = shape.mutable, -1
 
-def is_constant(value) -> bool:
-    """Does the class of `value` say that its instances never change (`__constant__ = True`)?"""
-    return getattr(type(value), "__constant__", False) or isinstance(value, weakref.ref)
+    def keyed(self) -> list[tuple[Any, Node | Leaf | Fixed]]:
+        """Pairs of a key and its part, without the global variables of a function."""
+        return list(zip(self.shape.keys, self.parts, strict=False))
 
 
 class Plan:
@@ -99,61 +71,135 @@ class Plan:
 
     Attributes:
         root: its node.
-        nodes: every container, in the order met; the mutable ones may be written to.
+        nodes: every container that can be written to or holds such, in the order met.
         leaves: every input, in the order of the program's arguments.
-        gather: `gather(root)` gives `(leaves, nodes)`, or `None` for another structure.
+        fixed: every static value by its path.
+        traced: one of the inputs is a traced array: the call is inside of another program.
+        gather: `gather(root)` gives `(leaves, containers)`, or `None` for another structure.
     """
 
-    def __init__(self, root, moving: frozenset[str]):
+    def __init__(self, root, moving: frozenset[str] = frozenset()):
         self.moving = moving
-        self.nodes: list[Node] = []
         self.leaves: list[Leaf] = []
         self.fixed: dict[str, Any] = {}
-        self.by_id: dict[int, Node | Leaf] = {}
+        self.traced = False
+        self.namespaces: dict[int, Node] = {}
+        self.met: list[Node] = []
+        self.known: dict[int, Node | Leaf] = {}
+        self.alive: list[Any] = []  # while ids are compared
         self.root = self.visit(root, "")
+        del self.known, self.alive
+        self.nodes = self.find_live()
         self.gather = Writer(self).function()
 
-    def visit(self, value, path: str):
-        known = self.by_id.get(id(value))
+    def visit(self, value, path: str) -> Node | Leaf | Fixed:
+        known = self.known.get(id(value))
         if known is not None:
             return known
-        if is_array(value) or (type(value) in NUMBER and path in self.moving):
-            leaf = Leaf(value, len(self.leaves), path)
-            self.leaves.append(leaf)
-            if is_array(value):
-                self.by_id[id(value)] = leaf
-            return leaf
-        parts = parts_of(value)
-        if parts is None:
+        if isinstance(value, ARRAYS) or (path in self.moving and type(value) in (int, float)):
+            return self.leaf(value, path)
+        shape = container_of(value)
+        if shape is None:
             self.fixed[path] = value
             return Fixed(value, path)
-        node = Node(value, path)
-        self.by_id[id(value)] = node
-        self.nodes.append(node)
-        node.parts = [(key, self.visit(part, path + name)) for key, part, name in parts]
+        node = Node(shape, path, value)
+        self.met.append(node)
+        self.alive.append(value)
+        if not isinstance(shape, TupleOf):  # equal tuples may be one object by chance
+            self.known[id(value)] = node
+        node.parts = [self.visit(part, path + name) for _, part, name in shape.parts(value)]
+        if isinstance(value, FunctionType) and is_users(value.__code__.co_filename):
+            self.add_globals(node, value)
         return node
 
-    def spelled(self, path: str) -> str:
-        return path or "the function"
+    def leaf(self, value, path: str) -> Leaf:
+        leaf = Leaf(value, len(self.leaves), path)
+        self.leaves.append(leaf)
+        self.traced |= isinstance(value, jax.core.Tracer)
+        if not isinstance(value, np.generic | int | float):
+            self.known[id(value)] = leaf
+            self.alive.append(value)
+        return leaf
+
+    def add_globals(self, node: Node, function: FunctionType) -> None:
+        """Visit the global variables that a function uses; modules and classes stay as they are."""
+        namespace = function.__globals__
+        space = self.namespaces.get(id(namespace))
+        if space is None:
+            space = self.namespaces[id(namespace)] = Node(GlobalsOf(namespace), "", namespace)
+            self.met.append(space)
+        shape = space.shape
+        assert isinstance(shape, GlobalsOf)
+        read, assigned = global_names(function.__code__)
+        shape.assigned |= bool(assigned)
+        for name in sorted(read | assigned):
+            if name in shape.keys or name in shape.absent:
+                continue
+            if name not in namespace:
+                shape.absent += (name,)
+            elif not isinstance(namespace[name], ModuleType | type):
+                shape.keys += (name,)
+                index = len(shape.keys) - 1
+                space.parts.append(Fixed(None, ""))
+                space.parts[index] = self.visit(namespace[name], f"global `{name}`")
+        node.parts.append(space)
+
+    def find_live(self) -> list[Node]:
+        """Mark the nodes that need a copy when the function is traced."""
+        for node in self.met:
+            if isinstance(node.shape, GlobalsOf):
+                node.live = node.shape.assigned
+            elif is_cell_of_code(node):
+                node.live = False
+        changed = True
+        while changed:
+            changed = False
+            for node in self.met:
+                if not node.live and any(is_live(part) for part in node.parts):
+                    node.live = changed = True
+        live = [node for node in self.met if node.live]
+        for index, node in enumerate(live):
+            node.index, node.value = index, None
+        return live
 
 
-def make_plan(root, moving: frozenset[str] = frozenset()) -> Plan:
-    """The plan of a call; `moving` are the paths of numbers that are inputs."""
-    return Plan(root, moving)
+def is_live(part) -> bool:
+    return isinstance(part, Leaf) or (isinstance(part, Node) and part.live)
+
+
+def is_cell_of_code(node: Node) -> bool:
+    """Is `node` the cell of a captured function or class, which nobody assigns anew?"""
+    if node.shape.keys != ("cell_contents",):
+        return False
+    part = node.parts[0]
+    if isinstance(part, Fixed):
+        return callable(part.value)
+    return isinstance(part, Node) and isinstance(part.shape, FunctionOf)
 
 
 def same(a, b) -> bool:
-    """Are two static values interchangeable?"""
+    """Are two static values interchangeable?
+
+    >>> same(1, 1), same(1, 1.0), same((0.0,), (-0.0,)), same(float("nan"), float("nan"))
+    (True, False, False, True)
+    """
     if a is b:
         return True
     if type(a) is not type(b):
         return False
-    if isinstance(a, FunctionType):
-        return a.__code__ is b.__code__ and a.__defaults__ == b.__defaults__
+    if isinstance(a, float):
+        return (a == b and math.copysign(1, a) == math.copysign(1, b)) or (a != a and b != b)
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(map(same, a, b))
     try:
         return bool(a == b)
     except Exception:  # an odd `__eq__`: then it is another value
         return False
+
+
+def is_input(value) -> bool:
+    """Is `value` an array, and not a traced one?"""
+    return isinstance(value, ARRAYS) and not isinstance(value, jax.core.Tracer)
 
 
 class Writer:
@@ -162,24 +208,17 @@ class Writer:
     def __init__(self, plan: Plan):
         self.plan = plan
         self.lines: list[str] = []
-        self.names: dict[str, Any] = {
-            "same": same, "fields": fields, "ARRAYS": ARRAYS, "kinds": ARRAY_KINDS,
-            "CellType": CellType, "NUMBER": NUMBER,
-        }  # fmt: skip
+        self.names: dict[str, Any] = {"same": same, "is_input": is_input, "kinds": ARRAY_KINDS}
         self.named: dict[int, str] = {}
         self.count = 0
 
     def function(self):
         plan = self.plan
         self.write(plan.root, "root")
-        leaves = ", ".join(self.named[id(leaf)] for leaf in plan.leaves)
-        nodes = ", ".join(self.named[id(node)] for node in plan.nodes)
-        mutable = [self.named[id(n)] for n in plan.nodes if not isinstance(n.value, tuple)]
-        if len(mutable) > 1:
-            distinct = ", ".join(f"id({name})" for name in mutable)
-            self.test(f"len({{{distinct}}}) != {len(mutable)}")
-        comma = "," if plan.leaves else ""
-        self.lines.append(f"return ({leaves}{comma}), ({nodes},)")
+        self.distinct()
+        leaves = "".join(self.named[id(leaf)] + ", " for leaf in plan.leaves)
+        nodes = "".join(self.named[id(node)] + ", " for node in plan.nodes)
+        self.lines.append(f"return ({leaves}), ({nodes})")
         body = "\n        ".join(self.lines)
         text = (
             "def gather(root):\n    try:\n        " + body + "\n"
@@ -188,10 +227,20 @@ class Writer:
         exec(compile(text, "<flux gather>", "exec"), self.names)
         return self.names["gather"]
 
+    def distinct(self) -> None:
+        """Test that what was found in different places is not one thing."""
+        things = [n for n in self.plan.nodes if not isinstance(n.shape, TupleOf)]
+        arrays = [leaf for leaf in self.plan.leaves if issubclass(leaf.kind, jax.Array | np.ndarray)]
+        names = [self.named[id(part)] for part in (*things, *arrays)]
+        if len(names) > 1:
+            self.test(f"len(set(map(id, ({', '.join(names)})))) != {len(names)}")
+
     def test(self, condition: str) -> None:
         self.lines.append(f"if {condition}: return None")
 
     def constant(self, value) -> str:
+        if type(value) in (str, int):
+            return repr(value)
         name = f"c{len(self.names)}"
         self.names[name] = value
         return name
@@ -199,138 +248,70 @@ class Writer:
     def name(self, part, expression: str) -> str:
         name = f"v{self.count}"
         self.count += 1
-        self.named[id(part)] = name
         self.lines.append(f"{name} = {expression}")
+        if part is not None:
+            self.named[id(part)] = name
         return name
 
     def write(self, part, expression: str) -> None:
         if id(part) in self.named:
             self.test(f"{expression} is not {self.named[id(part)]}")
         elif isinstance(part, Fixed):
-            self.fixed(part, expression)
+            self.fixed(part.value, expression)
         elif isinstance(part, Leaf):
             name = self.name(part, expression)
-            if is_array(part.value):
-                self.test(f"type({name}) not in kinds and not isinstance({name}, ARRAYS)")
-            else:
-                self.test(f"type({name}) is not {self.constant(type(part.value))}")
+            number = ""
+            if part.path in self.plan.moving:
+                number = f" and type({name}) is not int and type({name}) is not float"
+            self.test(f"type({name}) not in kinds and not is_input({name}){number}")
         else:
             self.node(part, expression)
 
-    def fixed(self, part: Fixed, expression: str) -> None:
-        value = part.value
+    def fixed(self, value, expression: str) -> None:
         if value is None or value is True or value is False:
-            self.test(f"({expression}) is not {value}")
+            self.test(f"{expression} is not {value}")
             return
-        constant = self.constant(value)
-        name = f"v{self.count}"
-        self.count += 1
-        self.lines.append(f"{name} = {expression}")
+        name = self.name(None, expression)
+        self.names[constant := f"c{len(self.names)}"] = value
         self.test(f"{name} is not {constant} and not same({name}, {constant})")
 
     def node(self, node: Node, expression: str) -> None:
-        name = self.name(node, expression)
-        value = node.value
-        kind = type(value)
-        self.test(f"type({name}) is not {self.constant(kind)}")
-        if isinstance(value, tuple | list | dict):
-            self.test(f"len({name}) != {len(value)}")
-        if isinstance(value, dict):
-            self.test(f"tuple({name}) != {self.constant(tuple(value))}")
-        access = self.access(node, name)
-        for key, part in node.parts:
-            self.write(part, access(key))
-
-    def access(self, node: Node, name: str):
-        """How the parts of a node are read."""
-        value = node.value
-        if isinstance(value, tuple | list):
-            return lambda key: f"{name}[{key}]"
-        if isinstance(value, dict):
-            return lambda key: f"{name}[{self.constant(key)}]"
-        if isinstance(value, CellType):
-            if not node.parts:
-                self.lines.append(f"v_empty = [c for c in [{name}] if holds(c)]")
-                self.names["holds"] = lambda cell: bool(parts_of(cell))
-                self.test("v_empty")
-            return lambda key: f"{name}.cell_contents"
-        if isinstance(value, FunctionType):
-            self.test(f"{name}.__code__ is not {self.constant(value.__code__)}")
-            defaults = self.constant((value.__defaults__, value.__kwdefaults__))
-            self.test(f"not same(({name}.__defaults__, {name}.__kwdefaults__), {defaults})")
-            places = {n: i for i, n in enumerate(value.__code__.co_freevars)}
-            return lambda key: f"{name}.__closure__[{places[key]}]"
-        if isinstance(value, MethodType):
-            self.test(f"{name}.__func__ is not {self.constant(value.__func__)}")
-            return lambda key: f"{name}.{key}"
-        if isinstance(value, functools.partial):
-            return lambda key: f"{name}.{key}"
-        own = getattr(value, "__dict__", None)
-        slotted = set(fields(value)) - set(own or ())
-        if own is not None:
-            table = f"d{self.count}"
-            self.lines.append(f"{table} = {name}.__dict__")
-            self.test(f"len({table}) != {len(own)}")
-            return lambda key: f"{name}.{key}" if key in slotted else f"{table}[{key!r}]"
-        return lambda key: f"{name}.{key}"
-
-
-ARRAY_KINDS = {np.ndarray, np.float32, np.float64}
+        name, shape = self.name(node, expression), node.shape
+        self.test(f"type({name}) is not {self.constant(shape.kind)}")
+        for test in shape.tests(name, self.constant):
+            self.test(test)
+        read = shape.reader(name, self.constant)
+        for key, part in node.keyed():
+            self.write(part, read(key))
+        for part in node.parts[len(shape.keys) :]:
+            if id(part) not in self.named:
+                assert isinstance(part, Node) and isinstance(part.shape, GlobalsOf)
+                self.write(part, self.constant(part.shape.namespace))
 
 
 def rebuild(plan: Plan, leaves) -> tuple[Any, list[Any]]:
-    """A copy of the planned structure over other leaves: the root, and every node's copy in order.
+    """A copy of the planned structure over other leaves: the root, and the copy of every live node.
 
     Nothing runs an `__init__`; sharing is as in the original.
     """
     made: dict[int, Any] = {}
+    waiting: list[tuple[Node, Any]] = []
 
     def copy(part):
         if isinstance(part, Leaf):
             return leaves[part.index]
-        if isinstance(part, Fixed):
+        if isinstance(part, Fixed) or not part.live:
             return part.value
-        if id(part) not in made:
-            fill(part)
-        return made[id(part)]
-
-    def fill(node: Node) -> None:
-        value, parts = node.value, node.parts
-        kind = type(value)
-        if isinstance(value, tuple):
-            items = [copy(part) for _, part in parts]
-            made[id(node)] = kind(*items) if hasattr(kind, "_fields") else tuple(items)
-        elif isinstance(value, list):
-            made[id(node)] = new = []
-            new.extend(copy(part) for _, part in parts)
-        elif isinstance(value, dict):
-            made[id(node)] = new = kind() if kind is not dict else {}
-            for key, part in parts:
-                new[key] = copy(part)
-        elif isinstance(value, CellType):
-            made[id(node)] = new = CellType()
-            for _, part in parts:
-                new.cell_contents = copy(part)
-        elif isinstance(value, FunctionType):
-            cells = tuple(copy(part) for _, part in parts)
-            new = FunctionType(
-                value.__code__, value.__globals__, value.__name__, value.__defaults__, cells
-            )
-            new.__kwdefaults__ = value.__kwdefaults__
-            new.__qualname__, new.__module__ = value.__qualname__, value.__module__
-            new.__dict__.update(value.__dict__)
-            made[id(node)] = new
-        elif isinstance(value, MethodType):
-            made[id(node)] = MethodType(value.__func__, copy(parts[0][1]))
-        elif isinstance(value, functools.partial):
-            func, args, keywords = (copy(part) for _, part in parts)
-            made[id(node)] = kind(func, *args, **keywords)
-        else:
-            made[id(node)] = new = blank(kind)
-            for name, part in parts:
-                set_field(new, name, copy(part))
+        if part.index not in made:
+            if part.shape.mutable:
+                made[part.index] = part.shape.empty()
+                waiting.append((part, made[part.index]))
+            else:
+                made[part.index] = part.shape.build([copy(inner) for inner in part.parts])
+        return made[part.index]
 
     root = copy(plan.root)
-    for node in plan.nodes:
-        copy(node)
-    return root, [made[id(node)] for node in plan.nodes]
+    while waiting:
+        node, new = waiting.pop()
+        node.shape.fill(new, [copy(part) for part in node.parts])
+    return root, [made[index] for index in range(len(plan.nodes))]

@@ -1,8 +1,9 @@
 """User classes as JAX pytrees, so that `jax.tree.map` works on models and their gradients.
 
-Arrays, numbers and containers of an instance are its children; what carries no derivative (a
-function, a string, `None`) is static. A gradient is an instance of the same class whose static
-positions hold `None`: its structure counts as equal to that of every model of its shape.
+Arrays, numbers with a derivative, containers and objects of an instance are its children; what
+carries no derivative (a function, a string, an int) is static and part of the structure. A gradient
+is an instance of the same class with `None` in the static positions, and its structure counts as
+equal to that of its model.
 """
 
 from __future__ import annotations
@@ -11,30 +12,38 @@ from typing import Any
 
 import jax
 
-from flux.tree.objects import blank, fields, set_field
+from flux.ad.cotangents import ON_GRADIENT
+from flux.compiler.containers import is_opaque
+from flux.tree.objects import blank, fields, is_object, set_field
 
 __all__ = ["register_class", "register_gradient"]
 
-KNOWN: set[type] = set()
-STATIC = (str, bytes, bool, int, type, type(None))
+STATIC = (str, bytes, bool, int, type)
+
+KNOWN: dict[type, dict[str, bool]] = {}
+"""Registered classes, and for each field whether it was static when last seen with a value.
+
+A gradient holds `None` where its model holds a static value, and also where it holds an array of
+integers, which is a child: only the class remembers which.
+"""
 
 
 def register_class(cls: type) -> None:
     """Register `cls` with JAX, unless it is registered already."""
     if cls in KNOWN:
         return
-    KNOWN.add(cls)
+    KNOWN[cls] = {}
     try:
         jax.tree_util.register_pytree_with_keys(
-            cls, flatten_with_keys, lambda aux, children: unflatten(cls, aux, children), flatten
+            cls, flatten_with_keys, lambda aux, children: unflatten(cls, aux, children), split
         )
     except ValueError:
         pass  # registered by its author: that stays
 
 
-def register_gradient(instance: Any) -> None:
+def register_gradient(gradient: Any) -> None:
     """Register the class of a gradient object that was just made."""
-    register_class(type(instance))
+    register_class(type(gradient))
 
 
 class Aux:
@@ -45,38 +54,40 @@ class Aux:
 
     __slots__ = ("names", "static")
 
-    def __init__(self, names: tuple[str, ...], static: tuple[tuple[str, Any], ...]):
+    def __init__(self, names: tuple[str, ...], static: dict[str, Any]):
         self.names, self.static = names, static
 
     def __eq__(self, other):
         if not isinstance(other, Aux) or self.names != other.names:
             return False
         if self.is_gradient() or other.is_gradient():
-            return [n for n, _ in self.static] == [n for n, _ in other.static]
+            return self.static.keys() == other.static.keys()
         return self.static == other.static
 
     def is_gradient(self) -> bool:
-        return all(value is None for _, value in self.static)
+        return all(value is None for value in self.static.values())
 
     def __hash__(self):
-        return hash((self.names, tuple(name for name, _ in self.static)))
+        return hash((self.names, tuple(self.static)))
 
 
 def is_static(value) -> bool:
     if isinstance(value, STATIC):
         return True
-    return callable(value) and jax.tree_util.treedef_is_leaf(jax.tree_util.tree_structure(value))
+    if not callable(value):
+        return False
+    if is_object(value) and not is_opaque(type(value)):
+        register_class(type(value))
+    return jax.tree_util.treedef_is_leaf(jax.tree.structure(value))
 
 
-def split(instance):
-    own = fields(instance)
-    names = tuple(name for name, value in own.items() if not is_static(value))
-    static = tuple((name, value) for name, value in own.items() if name not in names)
+def split(instance) -> tuple[list[Any], Aux]:
+    """The children of an instance, and its static side."""
+    own, seen = fields(instance), KNOWN[type(instance)]
+    seen.update({name: is_static(value) for name, value in own.items() if value is not None})
+    static = {name: value for name, value in own.items() if seen.get(name, True)}
+    names = tuple(name for name in own if name not in static)
     return [own[name] for name in names], Aux(names, static)
-
-
-def flatten(instance):
-    return split(instance)
 
 
 def flatten_with_keys(instance):
@@ -85,8 +96,11 @@ def flatten_with_keys(instance):
     return list(zip(keys, children, strict=True)), aux
 
 
-def unflatten(cls, aux: Aux, children):
+def unflatten(cls: type, aux: Aux, children):
     instance = blank(cls)
-    for name, value in (*zip(aux.names, children, strict=True), *aux.static):
+    for name, value in (*zip(aux.names, children, strict=True), *aux.static.items()):
         set_field(instance, name, value)
     return instance
+
+
+ON_GRADIENT.append(register_gradient)

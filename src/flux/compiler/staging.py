@@ -1,46 +1,74 @@
-"""JAX's errors about values that are only known to the data, in the user's terms."""
+"""Errors of a function while it is traced, in the user's terms: the user's lines, our reasons."""
 
 from __future__ import annotations
 
 import os
-import sysconfig
 import traceback
+from types import TracebackType
 
 import jax
 
+from flux.compiler.namespaces import is_users
 from flux.errors import PACKAGE, StagingError, source_line
 
-__all__ = ["staging_error"]
+__all__ = ["in_user_terms"]
 
-LIBRARIES = tuple({sysconfig.get_paths()["purelib"], sysconfig.get_paths()["stdlib"]})
 REASONS = {
     jax.errors.TracerBoolConversionError: "a branch or loop test depends on the data",
     jax.errors.TracerIntegerConversionError: "a Python int (an index, a length) depends on the data",
     jax.errors.TracerArrayConversionError: "a NumPy function was given an array of the program",
     jax.errors.NonConcreteBooleanIndexError: "a boolean mask makes an array of unknown length",
+    jax.errors.ConcretizationTypeError: "a Python value depends on the data",
 }
+HINTS = {
+    jax.errors.TracerArrayConversionError: "Use the function of that name in jax.numpy, or an "
+    "operator or method of the array; or take this part out of flux.jit.",
+}
+HINT = (
+    "Data-dependent control flow inside a compiled function is not supported yet: decide "
+    "with jnp.where, or take this part out of flux.jit."
+)
+FOLDED = (PACKAGE, *[str(m.__file__).rpartition("__init__")[0] for m in (jax,)])
 
 
-def staging_error(error: Exception, function) -> Exception:
-    """The `StagingError` for an error of JAX, at the user's innermost line."""
+def in_user_terms(error: Exception, function) -> Exception:
+    """The error to raise for one that was met while `function` was traced.
+
+    JAX's errors about values that only the data decide become a `StagingError` at the user's
+    innermost line; any other error stays, without the frames that are ours or JAX's.
+    `FLUX_TRACEBACK=full` keeps everything.
+    """
     if os.environ.get("FLUX_TRACEBACK") == "full":
         return error
-    if not isinstance(error, (jax.errors.ConcretizationTypeError, *REASONS)):
-        return error
-    reason = next(
-        (text for kind, text in REASONS.items() if isinstance(error, kind)),
-        "a Python value depends on the data",
-    )
-    where = None
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if not frame.filename.startswith((PACKAGE, "<", *LIBRARIES)):
-            where = source_line(frame.filename, frame.lineno or 0, frame.line)
-            break
+    for kind, reason in REASONS.items():
+        if isinstance(error, kind):
+            return staging_error(error, reason, HINTS.get(kind, HINT), function)
+    return error.with_traceback(folded(error.__traceback__))
+
+
+def staging_error(error: Exception, reason: str, hint: str, function) -> StagingError:
     name = getattr(function, "__name__", type(function).__name__)
     return StagingError(
         f"`{name}` cannot be compiled as written: {reason}, and is not known when the program is "
         "made.",
-        where=where,
-        hint="Data-dependent control flow inside a compiled function is not supported yet: decide "
-        "with jnp.where, or take this part out of flux.jit.",
+        where=innermost(error),
+        hint=hint,
     )
+
+
+def innermost(error: Exception) -> str | None:
+    """The user's innermost line in the traceback of an error."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if is_users(frame.filename):
+            return source_line(frame.filename, frame.lineno or 0, frame.line)
+    return None
+
+
+def folded(tb: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames that are ours or JAX's."""
+    if tb is None:
+        return None
+    rest = folded(tb.tb_next)
+    if tb.tb_frame.f_code.co_filename.startswith(FOLDED):
+        return rest
+    return TracebackType(rest, tb.tb_frame, tb.tb_lasti, tb.tb_lineno)

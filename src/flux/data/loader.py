@@ -61,7 +61,7 @@ class DataLoader:
         self.epoch = 0
         self.size = numobs(data)
         self.batch = chooser(collate, data)
-        self.seed = int(generator(rng).integers(2**63)) if shuffle else None
+        self.seed = int(generator(rng).integers(2**63)) if shuffle else 0
         self._check()
 
     def _check(self) -> None:

@@ -68,9 +68,8 @@ def stack(examples: list) -> Any:
     ((2, 3), array([1, 2]))
     """
     first = examples[0]
-    parts = _parts(first)
-    if parts is not None:
-        columns = zip(*(_parts(example).values() for example in examples), strict=True)
+    if _parts(first) is not None:
+        columns = zip(*((_parts(example) or {}).values() for example in examples), strict=True)
         return _like(first, [stack(list(column)) for column in columns])
     if not (is_array(first) or isinstance(first, bool | int | float | complex)):
         return examples

@@ -17,10 +17,12 @@ from flux.functional.activations import (
     tanh,
     tanhshrink,
 )
+from flux.functional.conv import conv, conv_transpose
 from flux.functional.dropout import dropout, mask_out
 from flux.functional.gather import lookup
 from flux.functional.linear import linear
 from flux.functional.norm import affine, groupnorm, layernorm, normalise, rmsnorm, standardise
+from flux.functional.pool import maxpool, meanpool
 from flux.functional.rectifiers import (
     celu,
     elu,
@@ -41,6 +43,8 @@ from flux.functional.special import erf
 __all__ = [
     "affine",
     "celu",
+    "conv",
+    "conv_transpose",
     "dropout",
     "elu",
     "erf",
@@ -62,6 +66,8 @@ __all__ = [
     "logsumexp",
     "lookup",
     "mask_out",
+    "maxpool",
+    "meanpool",
     "mish",
     "normalise",
     "relu",

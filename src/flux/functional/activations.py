@@ -203,7 +203,7 @@ def gelu(x):
 
 
 def _gelu_gate(x):
-    """``(1 + tanh(z)) / 2`` as ``sigmoid(2 z)``, exact on the left too; the derivative of ``2 z``."""
+    """``(1 + tanh(z)) / 2`` as ``sigmoid(2 z)``, exact on the left too; the slope of ``2 z``."""
     u = namespace(x).clip(x, -15, 15)  # beyond, the gate is 0 or 1, and square stays finite
     square = u * u
     factor = 2 * math.sqrt(2 / math.pi)

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from flux.ad import nograd, rule
 
@@ -35,7 +36,7 @@ def namespace(*values) -> ModuleType:
 @nograd
 def is_traced(value) -> bool:
     """Is `value` an array without numbers, because JAX is tracing the program?"""
-    return isinstance(value, jax.core.Tracer)
+    return isinstance(value, Tracer)
 
 
 @nograd

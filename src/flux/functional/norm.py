@@ -11,8 +11,10 @@ from flux.functional.arrays import namespace, narrow, shape_of, widen
 
 __all__ = ["affine", "groupnorm", "layernorm", "normalise", "rmsnorm", "standardise"]
 
+Axes = int | tuple[int, ...]
 
-def standardise(x, *, axis=-1, eps=1e-5):
+
+def standardise(x, *, axis: Axes = -1, eps=1e-5):
     """Normalise `x` along `axis` and return what was found: ``(y, mean, var)``.
 
     ``y = (x - mean) / sqrt(var + eps)`` with the biased variance (divided by n). Its gradient is
@@ -66,7 +68,7 @@ def _standardise_rule(x, *, axis=-1, eps=1e-5):
     return (y, mean, var), back
 
 
-def normalise(x, *, axis=-1, eps=1e-5):
+def normalise(x, *, axis: Axes = -1, eps=1e-5):
     """Bring `x` to mean 0 and variance 1 along `axis`: ``(x - mean) / sqrt(var + eps)``.
 
     Args:
@@ -94,7 +96,7 @@ def affine(x, scale=None, shift=None):
     return x if shift is None else x + shift
 
 
-def layernorm(x, scale=None, shift=None, *, axis=-1, eps=1e-5):
+def layernorm(x, scale=None, shift=None, *, axis: Axes = -1, eps=1e-5):
     """Normalise each example over its features, then scale and shift.
 
     Args:

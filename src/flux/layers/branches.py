@@ -87,7 +87,8 @@ class Parallel(Container):
 class PairwiseFusion(Container):
     """Run layers in steps that each take in another input, and return what every step gave.
 
-    ``y[0] = f[0](x[0])``, then ``y[i] = f[i](connection(y[i-1], x[i]))``. One input is every step's.
+    ``y[0] = f[0](x[0])``, then ``y[i] = f[i](connection(y[i-1], x[i]))``. A single input is the
+    input of every step.
 
     Args:
         connection: a function of a step's result and the next input.

@@ -10,7 +10,7 @@ from flux.errors import ShapeError, user_line
 from flux.layers.parts import children
 from flux.layers.show import label
 
-__all__ = ["check_ndim", "check_width", "place", "refuse"]
+__all__ = ["check_positions", "check_width", "place", "refuse"]
 
 _MECHANISM = ("flux.ad", "flux.compiler", "flux.ir", "flux.train", "jax")
 
@@ -23,10 +23,18 @@ def check_width(layer, x, width: int) -> None:
 
 
 @nograd
-def check_ndim(layer, x, ndim: int, axes: str) -> None:
-    """Raise `ShapeError` unless `x` has `ndim` axes, which `axes` names."""
-    if len(x.shape) != ndim:
-        refuse(layer, x, f"it must have {ndim} axes, {axes}")
+def check_positions(layer, x, axes: int) -> None:
+    """Raise `ShapeError` unless `x` has examples, `axes` axes of positions, and channels."""
+    if len(x.shape) == axes + 2:
+        return
+    names = ", ".join(("D", "H", "W")[3 - axes :]) if axes > 1 else "T"
+    alone = len(x.shape) == axes + 1
+    refuse(
+        layer,
+        x,
+        f"it must have {axes + 2} axes, (B, {names}, C)",
+        "Add an axis of examples to a single one: x[None]." if alone else None,
+    )
 
 
 @nograd

@@ -15,7 +15,7 @@ def training(layer) -> bool:
     return layer.active
 
 
-def trainmode(model, mode=True):
+def trainmode(model, mode: bool | None = True):
     """Make every layer of `model` behave as in training, whether or not a gradient is taken.
 
     Args:
@@ -36,7 +36,7 @@ def trainmode(model, mode=True):
     return model
 
 
-def testmode(model, mode=True):  # noqa: PT028
+def testmode(model, mode: bool | None = True):  # noqa: PT028
     """Make every layer of `model` behave as in testing, also while a gradient is taken.
 
     Args:
@@ -53,4 +53,4 @@ def testmode(model, mode=True):  # noqa: PT028
     return trainmode(model, None if mode is None else not mode)
 
 
-testmode.__test__ = False  # pytest takes the name for a test
+vars(testmode)["__test__"] = False  # pytest takes the name for a test

@@ -57,7 +57,7 @@ class BatchNorm:
         check_width(self, x, self.n)
         if training(self):
             y = self.train(x)
-        elif self.mean is None:
+        elif self.mean is None or self.var is None:
             y = standardise(x, axis=_all_but_last(x), eps=self.eps)[0]
         else:
             y = (x - self.mean) / (self.var + self.eps) ** 0.5
@@ -124,7 +124,7 @@ class InstanceNorm:
     def __call__(self, x):
         x = _convert(x, self.scale, self.mean)
         check_width(self, x, self.n)
-        if self.mean is not None and not training(self):
+        if self.mean is not None and self.var is not None and not training(self):
             y = (x - self.mean) / (self.var + self.eps) ** 0.5
         else:
             y = self.train(x)

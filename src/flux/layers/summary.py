@@ -94,20 +94,20 @@ class Summary:
             table.add_row(first, *([row.output] if shapes else []), *cells)
         return table
 
-    def _console(self, **options):
+    def _console(self):
         from rich.console import Console
 
-        console = Console(file=io.StringIO(), width=120, **options)
+        console = Console(file=io.StringIO(), width=120, record=True)
         console.print(self)
         return console
 
     def __repr__(self):
-        text = self._console(color_system=None).file.getvalue()
-        return "\n".join(line.rstrip() for line in text.rstrip().splitlines())
+        lines = self._console().export_text().rstrip().splitlines()
+        return "\n".join(line.rstrip() for line in lines)
 
     def _repr_html_(self):
         form = '<pre style="line-height:normal">{code}</pre>'
-        return self._console(record=True).export_html(inline_styles=True, code_format=form)
+        return self._console().export_html(inline_styles=True, code_format=form)
 
 
 def summary(model, inputsize=None, *, dtype="float32") -> Summary:

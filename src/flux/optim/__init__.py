@@ -1,6 +1,8 @@
 """Optimisation rules and the state of an optimiser; optax underneath."""
 
-from flux.optim.optimiser import Optimiser, adjust, freeze, setup, thaw, trainables, update
+from flux.optim.optimiser import Optimiser, adjust, freeze, setup, thaw, update
+from flux.optim.parameters import trainables
+from flux.optim.rule import OptimiserChain, Rule, rule
 from flux.optim.rules import (
     AccumGrad,
     AdaBelief,
@@ -15,19 +17,23 @@ from flux.optim.rules import (
     ClipNorm,
     Descent,
     Lion,
+    MixedPrecision,
     Momentum,
+    Muon,
     NAdam,
     Nesterov,
-    OptimiserChain,
+    OAdam,
     RAdam,
     RMSProp,
+    Rprop,
     SignDecay,
     WeightDecay,
 )
 
 __all__ = [
     "AMSGrad", "AccumGrad", "AdaBelief", "AdaDelta", "AdaGrad", "AdaMax", "Adam", "AdamW",
-    "ClipGlobalNorm", "ClipGrad", "ClipNorm", "Descent", "Lion", "Momentum", "NAdam", "Nesterov",
-    "Optimiser", "OptimiserChain", "RAdam", "RMSProp", "SignDecay", "WeightDecay", "adjust",
-    "freeze", "setup", "thaw", "trainables", "update",
+    "ClipGlobalNorm", "ClipGrad", "ClipNorm", "Descent", "Lion", "MixedPrecision", "Momentum",
+    "Muon", "NAdam", "Nesterov", "OAdam", "Optimiser", "OptimiserChain", "RAdam", "RMSProp",
+    "Rprop", "Rule", "SignDecay", "WeightDecay", "adjust", "freeze", "rule", "setup", "thaw",
+    "trainables", "update",
 ]  # fmt: skip

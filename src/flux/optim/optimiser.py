@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from flux.compiler import jit
 from flux.errors import FluxError
-from flux.optim.rules import as_transform
-from flux.tree.walk import Place, at_path, places
+from flux.optim.parameters import Parameter, parameters
+from flux.optim.rule import as_transform
 
-__all__ = ["Optimiser", "adjust", "apply_gradients", "freeze", "setup", "thaw", "trainables", "update"]
+__all__ = ["Optimiser", "adjust", "apply_gradients", "freeze", "setup", "thaw", "update"]
 
 
 class Optimiser:
@@ -26,113 +26,78 @@ class Optimiser:
         state: of the optax transformation, over the list of trainable arrays.
         names: the paths of these arrays in the model.
         frozen: those of `names` that are not updated.
-        halted: an array: training met a non-finite loss, and nothing is updated.
+        model: a weak reference to the model; `None` for one that has none (a list, a dict).
     """
 
     def __init__(self, rule, state, names: tuple[str, ...], model):
         self.rule, self.state, self.names = rule, state, names
         self.frozen: tuple[str, ...] = ()
-        self.halted = jnp.zeros((), bool)
-        self.model = _weak(model)
+        try:
+            self.model = weakref.ref(model)
+        except TypeError:
+            self.model = None
 
     def __repr__(self):
         frozen = f", {len(self.frozen)} frozen" if self.frozen else ""
         return f"Optimiser({self.rule!r}, {len(self.names)} arrays{frozen})"
 
 
-def _weak(model):
-    try:
-        return weakref.ref(model)
-    except TypeError:
-        return None
-
-
-def is_parameter(value) -> bool:
-    return isinstance(value, jax.Array | np.ndarray) and jnp.issubdtype(value.dtype, jnp.inexact)
-
-
-def parameters(model) -> list[Place]:
-    """The trainable arrays of a model; an array that occurs twice counts once."""
-    seen: set[int] = set()
-    found = []
-    for place in places([model], is_parameter):
-        if place.trainable and id(place.value) not in seen:
-            seen.add(id(place.value))
-            found.append(place._replace(path=place.path[1:]))
-    return found
-
-
-def trainables(model, path: bool = False) -> list | dict:
-    """The trainable arrays of `model`: a list, or a dict by path.
-
-    >>> trainables({"w": np.zeros(2), "n": 3}, path=True)
-    {'w': array([0., 0.])}
-    """
-    found = parameters(model)
-    return {p.name: p.value for p in found} if path else [p.value for p in found]
-
-
 def setup(rule, model) -> Optimiser:
-    """The optimiser state of `rule` (a rule of `flux.optim`, or an optax transformation) for `model`.
+    """The state of an optimiser for `model`.
+
+    Args:
+        rule: a rule of `flux.optim`, or an optax transformation.
+        model: any object with float arrays inside. Fields that its classes name in `nontrainable`
+            stay as they are; an array that stands in two places is one parameter.
 
     Raises: `FluxError` if the model has nothing to train.
+
+    >>> import flux, numpy as np
+    >>> flux.setup(flux.optim.Descent(), {"w": np.zeros(2)})
+    Optimiser(Descent(lr=0.1), 1 arrays)
     """
-    found = parameters(model)
+    transform, found = as_transform(rule), parameters(model)
     if not found:
         raise FluxError(
             f"setup expected a model with trainable arrays, and {type(model).__name__} has none.",
             hint="Parameters are float arrays held in attributes, lists or dicts of the model.",
         )
-    arrays = [jnp.asarray(p.value) for p in found]
-    state = as_transform(rule).init(arrays)
+    state = transform.init([jnp.asarray(p.value) for p in found])
     # Every array of the state is its own: what starts equal must not be taken for shared.
     state = jax.tree.map(lambda x: jnp.array(x, copy=True), state)
-    return Optimiser(rule, state, tuple(p.name for p in found), model)
+    return Optimiser(rule, state, tuple([p.name for p in found]), model)
 
 
 def apply_gradients(opt: Optimiser, model, grads) -> None:
-    """One step, as plain Python: what `update` compiles."""
+    """One step, as plain Python: what `update` compiles.
+
+    A parameter whose gradient is `None`, or that is frozen, keeps its value.
+    """
+    found = matching(opt, model)
+    values = [jnp.asarray(p.value) for p in found]
+    given = [None if p.name in opt.frozen else p.gradient(grads) for p in found]
+    gradients = [jnp.zeros_like(v) if g is None else g for g, v in zip(given, values, strict=True)]
+    steps, opt.state = as_transform(opt.rule).update(gradients, opt.state, values)
+    for parameter, value, grad, step in zip(found, values, given, steps, strict=True):
+        if grad is not None:
+            parameter.replace(optax.apply_updates(value, step))
+
+
+def matching(opt: Optimiser, model) -> list[Parameter]:
+    """The parameters of the model that the optimiser was set up for."""
     found = parameters(model)
-    names = tuple(p.name for p in found)
+    names = tuple([p.name for p in found])
     if names != opt.names:
-        missing = set(opt.names) ^ set(names)
+        differing = sorted(set(opt.names) ^ set(names)) or ["their order"]
         raise FluxError(
-            "the optimiser was set up for another model: expected the trainable arrays "
-            f"{', '.join(opt.names[:6])}; they differ in {', '.join(sorted(missing)[:4])}.",
+            f"the optimiser was set up for another model: expected {len(opt.names)} trainable "
+            f"arrays, got {len(names)}; they differ in {', '.join(differing[:4])}.",
             hint="Call flux.setup(rule, model) for this model.",
         )
-    gradients = [shared_gradient(grads, model, p) for p in found]
-    values = [jnp.asarray(p.value) for p in found]
-    steps, opt.state = as_transform(opt.rule).update(gradients, opt.state, values)
-    for place, value, step in zip(found, values, steps, strict=True):
-        if place.name not in opt.frozen:
-            new = optax.apply_updates(value, step)
-            replace(model, place.value, new)
+    return found
 
 
-def shared_gradient(grads, model, place: Place):
-    """The gradient of a parameter: the sum over all places where the array occurs."""
-    total = None
-    for other in places([model], lambda v: v is place.value):
-        part = at_path(grads, other.path[1:])
-        if part is not None:
-            if part.shape != place.value.shape:
-                raise FluxError(
-                    f"the gradient of `{place.name}` has the shape {part.shape}; expected "
-                    f"{place.value.shape}.",
-                    hint="Pass the gradient of this model: grads[0] of flux.gradient(loss, model).",
-                )
-            total = part if total is None else total + part
-    return jnp.zeros_like(place.value) if total is None else total
-
-
-def replace(model, old, new) -> None:
-    """Put `new` wherever `old` stands in the model."""
-    for place in list(places([model], lambda v: v is old)):
-        place.put(new)
-
-
-compiled_step = jit(apply_gradients)
+compiled = jit(apply_gradients)
 
 
 def update(opt: Optimiser, model, grads) -> None:
@@ -141,13 +106,14 @@ def update(opt: Optimiser, model, grads) -> None:
     Args:
         opt: from `flux.setup`.
         model: the model it was set up for.
-        grads: its gradient, as `flux.gradient` returns it for the model.
+        grads: its gradient, as `flux.gradient` returns it for the model. A parameter whose gradient
+            is `None` keeps its value.
 
-    Raises: `FluxError` if the gradient or the model is not the one of `opt`.
+    Raises: `FluxError` naming the path if the gradient or the model is not the one of `opt`.
     """
     if isinstance(grads, tuple) and len(grads) == 1 and not isinstance(model, tuple):
         grads = grads[0]
-    compiled_step(opt, model, grads)
+    compiled(opt, model, grads)
 
 
 def adjust(opt: Optimiser, lr: float | None = None, **hyper: Any) -> None:
@@ -160,17 +126,16 @@ def adjust(opt: Optimiser, lr: float | None = None, **hyper: Any) -> None:
     for key, value in changes.items():
         pairs = enumerate(value) if isinstance(value, tuple) else [(None, value)]
         flat.update({key if i is None else f"{key}_{i}": v for i, v in pairs})
-    known = [table for table in hyperparameters(opt.state)]
-    for key, value in flat.items():
-        holders = [table for table in known if key in table]
-        if not holders:
-            names = sorted({name for table in known for name in table})
+    tables = list(hyperparameters(opt.state))
+    for key in flat:
+        if not any(key in table for table in tables):
+            names = sorted({name for table in tables for name in table})
             raise FluxError(f"{opt.rule!r} has no hyperparameter `{key}`; it has {', '.join(names)}.")
-        for table in holders:
-            table[key] = jnp.asarray(value, table[key].dtype)
+    for table in tables:
+        table.update({k: jnp.asarray(v, table[k].dtype) for k, v in flat.items() if k in table})
 
 
-def hyperparameters(state):
+def hyperparameters(state) -> Iterator[dict[str, Any]]:
     """The tables of hyperparameters inside an optax state."""
     if isinstance(state, tuple):
         table = getattr(state, "hyperparams", None)
@@ -193,13 +158,13 @@ def thaw(opt: Optimiser, part) -> None:
 def names_in(opt: Optimiser, part) -> list[str]:
     """The paths of the parameters that stand inside `part`."""
     model = opt.model() if opt.model else None
+    if model is None:
+        raise FluxError("freeze and thaw need a model that is an object, and that still exists.")
     inside = {id(p.value) for p in parameters(part)}
-    found = [p.name for p in parameters(model) if id(p.value) in inside] if model is not None else []
+    found = [p.name for p in parameters(model) if id(p.value) in inside]
     if not found:
         raise FluxError(
             f"{type(part).__name__} is not a part of the model of this optimiser.",
             hint="Pass the sub-layer itself, for example flux.freeze(opt, model[0]).",
         )
     return found
-
-

@@ -11,6 +11,7 @@ import functools
 from types import CellType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
+from flux.ad.registry import AUGMENTED
 from flux.ad.spaces import space_of, zero_of
 from flux.tree.objects import blank, fields, is_object, set_field
 
@@ -138,3 +139,20 @@ def with_captured(root, captured: list[Captured], values: list):
         return made
 
     return rebuild(root)
+
+
+def captured_again(root):
+    """What was found is a read of cells and attributes: its cotangents go back there."""
+    found = captured_arrays(root)
+
+    def back(ct, store):
+        for i, part in enumerate(found):
+            cts = store.take(found, i)
+            if cts is not None:
+                store.add(part.owner, part.key, cts[2])
+        return (None,)
+
+    return found, back
+
+
+AUGMENTED[captured_arrays] = captured_again

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from flux.ad import withgradient
 from flux.compiler import jit
 from flux.optim.optimiser import Optimiser, apply_gradients
 from flux.tree.walk import places
 
-__all__ = ["compiled_step", "trainstep"]
+__all__ = ["as_batch", "guarded_step", "trainstep"]
 
 
 def trainstep(loss: Callable, model, batch, opt: Optimiser):
@@ -22,45 +23,53 @@ def trainstep(loss: Callable, model, batch, opt: Optimiser):
     Args:
         loss: `loss(model, *batch)` returns a scalar, or a tuple that starts with it.
         model: what is trained.
-        batch: the arguments of the loss after the model; a tuple, or one array.
+        batch: the arguments of the loss after the model: a tuple of them, or the only one.
         opt: from `flux.setup`.
 
-    Returns: what the loss returned, before the step. If it is not finite, nothing has changed.
+    Returns: what the loss returned, before the step. If it is not finite, no array of `model` and
+        `opt` has changed.
     """
-    batch = tuple(batch) if isinstance(batch, tuple | list) else (batch,)
-    value = compiled_step(loss)(model, batch, opt)
-    opt.halted = jnp.zeros((), bool)
-    return value
+    return guarded_step(loss, model, as_batch(batch), opt, RUNNING)[0]
 
 
-@functools.lru_cache(maxsize=64)
-def compiled_step(loss: Callable) -> Callable:
-    """The compiled step for a loss; `opt.halted` tells afterwards whether it was refused."""
+def as_batch(batch) -> tuple:
+    """The arguments of a loss after the model; arrays of other libraries become NumPy's.
 
-    def step(model, batch, opt):
-        before = [(place, place.value) for place in places([model], is_array)]
-        state = opt.state
-        value, (grads,) = withgradient(lambda m: loss(m, *batch), model)
-        apply_gradients(opt, model, grads)
-        first = value[0] if isinstance(value, tuple) else value
-        good = jnp.logical_and(jnp.isfinite(first), jnp.logical_not(opt.halted))
-        for place, old in before:
-            new = current(place)
-            if new is not old:
-                place.put(jnp.where(good, new, old))
-        opt.state = jax.tree.map(lambda new, old: jnp.where(good, new, old), opt.state, state)
-        opt.halted = jnp.logical_not(good)
-        return value
+    >>> as_batch([1, 2]), as_batch(3)
+    ((1, 2), (3,))
+    """
+    parts = batch if isinstance(batch, tuple | list) else (batch,)
+    foreign = (hasattr(part, "__array__") and not is_array(part) for part in parts)
+    return tuple([np.asarray(p) if f else p for p, f in zip(parts, foreign, strict=True)])
 
-    return jit(step)
+
+RUNNING = np.zeros((), bool)
+
+
+@jit
+def guarded_step(loss: Callable, model, batch: tuple, opt: Optimiser, halted) -> tuple[Any, Any]:
+    """A step that changes no array of `model` and `opt` if the loss is not finite.
+
+    Returns: what the loss returned, and whether this step or one before it was refused. A caller
+        that passes this on may queue steps and look at their losses later: after a refused step,
+        all are.
+    """
+    before = [(place, place.value) for place in places([model], is_array)]
+    state = opt.state
+    value, (grads,) = withgradient(lambda model: loss(model, *batch), model)
+    apply_gradients(opt, model, grads)
+    first = value[0] if isinstance(value, tuple) else value
+    halted = halted | ~jnp.isfinite(first)
+
+    def chosen(new, old):
+        return new if new is old else jnp.where(halted, old, new)
+
+    for place, old in before:
+        if (new := place.current()) is not old:
+            place.put(chosen(new, old))
+    opt.state = jax.tree.map(chosen, opt.state, state)
+    return value, halted
 
 
 def is_array(value) -> bool:
-    return hasattr(value, "dtype") and hasattr(value, "shape")
-
-
-def current(place):
-    """What stands at a place now."""
-    if isinstance(place.owner, list | dict | tuple):
-        return place.owner[place.key]
-    return getattr(place.owner, place.key)
+    return isinstance(value, jax.Array | np.ndarray)

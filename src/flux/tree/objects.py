@@ -45,8 +45,8 @@ def is_object(value) -> bool:
     if isinstance(value, NOT_OBJECTS):
         return False
     made_in_python = cls.__new__ is object.__new__ or isinstance(cls.__new__, FunctionType)
-    if not made_in_python or cls is object:
-        return False
+    if not made_in_python or cls is object or hasattr(value, "dtype"):
+        return False  # whatever has a dtype is an array, and seen as a whole
     return hasattr(value, "__dict__") or any("__slots__" in c.__dict__ for c in cls.__mro__[:-1])
 
 

@@ -36,6 +36,13 @@ class Place(NamedTuple):
         """The path as Python spells it: `layers[0].weight`."""
         return spelled(self.path)
 
+    def current(self):
+        """What stands there now."""
+        indexed = isinstance(self.owner, list | tuple) and not is_namedtuple(self.owner)
+        if indexed or isinstance(self.owner, dict):
+            return self.owner[self.key]
+        return getattr(self.owner, self.key)
+
     def put(self, value) -> None:
         """Set the leaf in its container."""
         if isinstance(self.owner, list | dict):

@@ -1,0 +1,77 @@
+"""One compiled program: a plan of its arguments, and JAX's function of the plan's leaves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from flux.compiler.explain import change_of_shape, say
+from flux.compiler.outcome import describe
+from flux.compiler.plan import Plan, rebuild
+
+__all__ = ["Program"]
+
+
+class Finished:
+    """The outputs of a program, as a pytree whose static side is how a call ends."""
+
+    __slots__ = ("finish", "outputs", "overwritten")
+
+    def __init__(self, outputs: Any, finish: Callable, overwritten: tuple[int, ...] = ()):
+        self.outputs, self.finish, self.overwritten = outputs, finish, overwritten
+
+
+jax.tree_util.register_pytree_node(
+    Finished,
+    lambda done: (done.outputs, (done.finish, done.overwritten)),
+    lambda static, outputs: Finished(outputs, *static),
+)
+
+
+class Program:
+    """A compiled program.
+
+    Attributes:
+        plan: the structure of its calls.
+        gather: of the plan.
+        compiled: JAX's function of the plan's leaves.
+    """
+
+    def __init__(self, plan: Plan, name: str, donate: bool = False):
+        self.plan, self.name = plan, name
+        self.gather = plan.gather
+        self.avals: tuple = ()
+        self.compiled = jax.jit(self.trace)
+        self.donating = donate
+
+    def trace(self, *leaves):
+        """Run the function on a copy of its arguments, with `leaves` in the places of arrays."""
+        if os.environ.get("FLUX_EXPLAIN"):
+            self.explain(leaves)
+        (function, args, keywords), copies = rebuild(self.plan, leaves)
+        result = function(*args, **keywords)
+        outcome = describe(self.plan, copies, leaves, result)
+        return Finished(outcome.outputs, outcome.finish, outcome.overwritten)
+
+    def explain(self, leaves) -> None:
+        avals = tuple([jax.typeof(leaf) for leaf in leaves])
+        if self.avals and avals != self.avals:
+            say(self.name, change_of_shape(self.plan, self.avals, avals))
+        self.avals = avals
+
+    def run(self, leaves, nodes):
+        """Run the program; change the caller's containers; return the result."""
+        if self.donating:
+            self.donate(leaves)
+        done = self.compiled(*leaves)
+        return done.finish(done.outputs, leaves, nodes)
+
+    def donate(self, leaves) -> None:
+        """Let the program reuse the memory of the inputs that it writes over."""
+        self.donating = False
+        done = jax.eval_shape(self.trace, *leaves)
+        arrays = [i for i in done.overwritten if issubclass(self.plan.leaves[i].kind, jax.Array)]
+        self.compiled = jax.jit(self.trace, donate_argnums=tuple(arrays))

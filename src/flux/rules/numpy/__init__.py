@@ -1,0 +1,16 @@
+"""Derivatives of NumPy: a file a subject, a line or two a function."""
+
+from flux.rules.numpy import (
+    fourier,
+    indexing,
+    linalg,
+    methods,
+    products,
+    reductions,
+    shapes,
+    ufuncs,
+)
+
+__all__ = [
+    "fourier", "indexing", "linalg", "methods", "products", "reductions", "shapes", "ufuncs",
+]  # fmt: skip

@@ -1,0 +1,139 @@
+"""NumPy's arrays and scalars as values that carry derivatives."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flux.ad.registry import AUGMENTED, inert
+from flux.ad.spaces import LOOKUPS, SPACES, VALUE, Space, project, space_of
+from flux.errors import NotDifferentiable, user_line
+
+__all__ = ["INEXACT", "apart", "differs", "of_items", "summed_to"]
+
+INEXACT = (np.float16, np.float32, np.float64, np.longdouble, np.complex64, np.complex128,
+           np.clongdouble)  # fmt: skip
+OWN = (np.ndarray, np.generic, float, complex, int)
+
+
+def zero_array(x):
+    return np.zeros_like(x) if x.dtype.kind in "fc" else None
+
+
+def project_array(ct, x):
+    """Sum over broadcast axes, take the real part for a real primal, cast to its dtype."""
+    if x.dtype.kind not in "fc":
+        return None
+    if not isinstance(ct, OWN):
+        ct = numbers(ct)
+        if not isinstance(ct, np.ndarray):
+            return ct
+    ct = np.asarray(ct)
+    if ct.shape != x.shape:
+        ct = summed_to(ct, x.shape)
+    if ct.dtype.kind == "c" and x.dtype.kind == "f":
+        ct = ct.real
+    return ct if ct.dtype == x.dtype else ct.astype(x.dtype)
+
+
+def numbers(ct):
+    """A cotangent of another library as a NumPy array; one that is being traced stays as it is."""
+    try:
+        return np.asarray(ct)
+    except TypeError:
+        return ct
+
+
+inert(numbers)
+
+
+def summed_to(ct, shape):
+    """`ct` with the axes summed along which an array of `shape` was broadcast.
+
+    Where `ct` is shorter than `shape`, the cotangent is the same all along that axis.
+    """
+    extra = ct.ndim - len(shape)
+    if extra < 0:
+        ct = ct.reshape((1,) * -extra + ct.shape)
+        extra = 0
+    axes = tuple(
+        [i for i, n in enumerate(ct.shape) if i < extra or (shape[i - extra] == 1 and n != 1)]
+    )
+    if axes:
+        ct = ct.sum(axis=axes, keepdims=True)
+    ct = ct.reshape(ct.shape[extra:])
+    return ct if ct.shape == shape else np.array(np.broadcast_to(ct, shape))
+
+
+def zero_scalar(x):
+    return type(x)(0)
+
+
+def project_scalar(ct, x):
+    if not isinstance(ct, OWN):
+        ct = numbers(ct)
+        if not isinstance(ct, np.ndarray):
+            return ct
+    if getattr(ct, "ndim", 0):
+        ct = ct.sum()
+    kind = type(x)
+    return kind(ct.real if issubclass(kind, np.floating) else ct)
+
+
+ARRAY = SPACES[np.ndarray] = Space(zero_array, project_array)
+for kind in INEXACT:
+    SPACES[kind] = Space(zero_scalar, project_scalar)
+VALUE.update([np.ndarray, np.bool_, *INEXACT, *[np.dtype(c).type for c in "bBhHiIlLqQ"]])
+
+
+def lookup(kind: type) -> Space | None:
+    """Subclasses of `np.ndarray` that compute as it does (a memory map) are arrays too."""
+    if not issubclass(kind, np.ndarray):
+        return None
+    if issubclass(kind, np.matrix | np.ma.MaskedArray):
+        raise NotDifferentiable(
+            f"arrays of type {kind.__name__} are not covered by the automatic differentiation.",
+            where=user_line(),
+            hint="Use a plain array: np.asarray(x), and np.where for a mask.",
+        )
+    return ARRAY
+
+
+LOOKUPS.append(lookup)
+
+
+def differs(x) -> bool:
+    """Does `x` carry a derivative? A list or tuple does if one of its items does."""
+    kind = type(x)
+    if kind is np.ndarray:
+        return x.dtype.kind in "fc"
+    if kind is int or kind is bool:
+        return False
+    if kind is list or kind is tuple:
+        return any([differs(item) for item in x])
+    return space_of(kind) is not None
+
+
+inert(differs)
+
+
+def apart(value, ct, store):
+    """The cotangent of an array as that of what it was made from: numbers, arrays, nested lists."""
+    if isinstance(value, tuple):
+        return tuple([apart(item, ct[i], store) for i, item in enumerate(value)])
+    if isinstance(value, list):
+        for i, item in enumerate(value):
+            store.add(value, i, apart(item, ct[i], store))
+        return None
+    return project(ct, value) if differs(value) else None
+
+
+def of_items(value) -> bool:
+    """Is `value` a list or tuple in the place of an array?"""
+    return type(value) is list or type(value) is tuple
+
+
+inert(of_items)
+AUGMENTED[summed_to] = lambda ct, shape: (
+    summed_to(ct, shape),
+    lambda again, store: (None if again is None else np.broadcast_to(again, ct.shape), None),
+)

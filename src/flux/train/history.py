@@ -1,0 +1,59 @@
+"""What a training run leaves behind: losses, metrics, speed."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+__all__ = ["History"]
+
+
+class History:
+    """The history of a training run.
+
+    Attributes:
+        loss: the loss of every step, before the step.
+        epoch_loss: the mean of each epoch.
+        metrics: for each metric the mean of each epoch.
+        steps_per_second: without the first step, which compiles.
+    """
+
+    def __init__(self):
+        self.loss: list[float] = []
+        self.epoch_loss: list[float] = []
+        self.metrics: dict[str, list[float]] = {}
+        self.collected: dict[str, list[Any]] = {}
+        self.since: float | None = None
+        self.until = 0.0
+        self.first = 0
+
+    def __repr__(self):
+        last = f", loss {self.epoch_loss[-1]:.4g}" if self.epoch_loss else ""
+        return f"History({len(self.epoch_loss)} epochs, {len(self.loss)} steps{last})"
+
+    @property
+    def steps_per_second(self) -> float:
+        seconds = self.until - (self.since or self.until)
+        return (len(self.loss) - 1) / seconds if seconds > 0 else 0.0
+
+    def begin(self) -> None:
+        """An epoch begins."""
+        self.collected, self.first = {}, len(self.loss)
+
+    def add(self, loss: float, metrics: dict[str, Any]) -> None:
+        """A step is done."""
+        self.until = perf_counter()
+        if self.since is None:
+            self.since = self.until
+        self.loss.append(loss)
+        for name, value in metrics.items():
+            self.collected.setdefault(name, []).append(value)
+
+    def end(self) -> None:
+        """An epoch is over."""
+        self.epoch_loss.append(float(np.mean(self.loss[self.first :])))
+        for name, values in self.collected.items():
+            mean = float(np.mean([float(value) for value in values]))
+            self.metrics.setdefault(name, []).append(mean)

@@ -1,0 +1,145 @@
+"""The training loop: for each batch one compiled step, its loss looked at while the next one runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from flux.errors import FluxError, NonFiniteLoss
+from flux.optim.optimiser import Optimiser
+from flux.train.history import History
+from flux.train.progress import Progress
+from flux.train.step import RUNNING, as_batch, guarded_step, is_array
+
+__all__ = ["Run", "train"]
+
+
+def train(
+    loss: Callable,
+    model,
+    data: Iterable,
+    opt: Optimiser,
+    *,
+    epochs: int = 1,
+    callbacks: Iterable[Callable[[Run], Any]] = (),
+    progress: bool = True,
+) -> History:
+    """Train a model, in place: for each batch loss, gradient and update, as one compiled program.
+
+    Args:
+        loss: `loss(model, *batch)` returns a scalar, or a tuple that starts with it; a dict of
+            scalars as the second entry is shown and kept as metrics.
+        model: any object.
+        data: an iterable of batches, gone through once an epoch; a batch is a tuple of the loss's
+            further arguments, or the only one. A tuple of arrays is one batch.
+        opt: from `flux.setup`.
+        epochs: how often to go through the data.
+        callbacks: called with the `Run` after each epoch; one that returns `True` ends it. A
+            callback with a method `step` has that called after each step in the same way.
+        progress: show the state while it runs.
+
+    Returns: the history: losses by step and by epoch, metrics, speed.
+    Raises: `NonFiniteLoss` naming the batch, with `model` and `opt` as they were before it.
+
+    >>> import flux, numpy as np
+    >>> x = np.linspace(-1, 1, 8, dtype=np.float32)
+    >>> line = {"slope": np.zeros((), np.float32)}
+    >>> def loss(line, x, y):
+    ...     return flux.losses.mse(line["slope"] * x, y)
+    >>> opt = flux.setup(flux.optim.Descent(0.5), line)
+    >>> history = flux.train(loss, line, [(x, 3 * x)], opt, epochs=50, progress=False)
+    >>> round(float(line["slope"]), 3), len(history.loss)
+    (3.0, 50)
+    """
+    run = Run(loss, model, opt, epochs)
+    batches = [data] if isinstance(data, tuple) and all(map(is_array, data)) else data
+    with Progress(total(batches, epochs), enabled=progress) as run.display:
+        for run.epoch in range(1, epochs + 1):
+            run.one_epoch(batches, callbacks)
+            if run.asked([callback(run) for callback in callbacks]):
+                break
+    return run.history
+
+
+def total(batches, epochs: int) -> int | None:
+    """How many steps there will be; `None` if the data do not tell."""
+    try:
+        return len(batches) * epochs
+    except TypeError:
+        return None
+
+
+class Run:
+    """A training run, as callbacks see it.
+
+    Attributes:
+        model, opt: what is trained, and its optimiser.
+        epoch, epochs: the epoch, from 1, and how many there are to be.
+        step: how many steps are done, in all epochs.
+        history: what came of them.
+        stopped: a callback has ended the run.
+    """
+
+    def __init__(self, loss: Callable, model, opt: Optimiser, epochs: int):
+        self.loss, self.model, self.opt, self.epochs = loss, model, opt, epochs
+        self.epoch = self.step = self.batch = 0
+        self.history = History()
+        self.display: Any = None
+        self.stopped = False
+        self.halted: Any = RUNNING
+        self.unseen: tuple[Any, int] | None = None
+
+    def one_epoch(self, batches: Iterable, callbacks: Iterable) -> None:
+        """Go through the data once."""
+        after = [callback.step for callback in callbacks if hasattr(callback, "step")]
+        self.batch = 0
+        self.history.begin()
+        for batch in batches:
+            self.one_step(as_batch(batch))
+            if after and self.asked([callback(self) for callback in after]):
+                break
+        if not self.batch:
+            raise FluxError(
+                f"the data gave no batch in epoch {self.epoch}.",
+                hint="A generator can be gone through only once: pass a list or a DataLoader.",
+            )
+        self.look()
+        self.history.end()
+
+    def one_step(self, batch: tuple) -> None:
+        value, self.halted = guarded_step(self.loss, self.model, batch, self.opt, self.halted)
+        self.look()  # at the step before, while this one runs
+        self.batch, self.step = self.batch + 1, self.step + 1
+        self.unseen = value, self.batch
+        loss, metrics = parts(value)
+        self.display.update(self.epoch, self.step, loss, **metrics)
+
+    def look(self) -> None:
+        """Read the loss of the last step; the ones after it have been refused if it is not finite."""
+        if self.unseen is None:
+            return
+        (value, batch), self.unseen = self.unseen, None
+        loss, metrics = parts(value)
+        number = float(loss)
+        if not math.isfinite(number):
+            raise NonFiniteLoss(
+                f"the loss is {number} at batch {batch} of epoch {self.epoch}; the model and the "
+                "optimiser are as they were before that batch.",
+                hint="Look for an infinite or missing value in that batch, or lower the learning "
+                "rate with flux.adjust(opt, lr).",
+            )
+        self.history.add(number, metrics)
+
+    def asked(self, answers: list) -> bool:
+        """Has a callback asked to stop?"""
+        self.stopped |= any(answer is True for answer in answers)
+        return self.stopped
+
+
+def parts(value) -> tuple[Any, dict[str, Any]]:
+    """The loss and the metrics in what a loss function returned."""
+    if not isinstance(value, tuple):
+        return value, {}
+    metrics = value[1] if len(value) > 1 and isinstance(value[1], dict) else {}
+    return value[0], {name: part for name, part in metrics.items() if getattr(part, "ndim", 0) == 0}

@@ -1,0 +1,37 @@
+"""The public names, pinned: a name comes or goes on purpose only."""
+
+import ast
+from pathlib import Path
+
+import flux
+
+NAMES = """
+AlphaDropout BatchNorm Bilinear Chain DataLoader Dense Dropout FluxError GroupNorm InstanceNorm
+LabelError LayerNorm ModelFileError NonFiniteLoss NotDifferentiable RMSNorm Scale ShapeError
+SourceError StagingError adjust celu code_adjoint code_ir data datasets elu freeze functional gelu
+glu grad gradient hardsigmoid hardswish hardtanh identity init jit kfolds layer layers leakyrelu
+logsigmoid logsoftmax losses lower metrics mish nograd onecold onehot onehotbatch optim outputsize
+pullback relu relu6 restore rule save seed selu setup sigmoid silu softmax softplus softsign
+splitobs stop_gradient summary swish tanh testmode thaw train trainmode trainstep update
+value_and_grad withgradient within_gradient
+"""
+
+
+def test_the_public_names_are_these():
+    assert sorted(flux.__all__) == NAMES.split()
+
+
+def test_every_public_name_is_there():
+    assert [name for name in flux.__all__ if not hasattr(flux, name)] == []
+
+
+def test_editors_see_the_same_names():
+    stub = Path(flux.__file__).with_suffix(".pyi").read_text()
+    seen = {
+        alias.asname or alias.name: getattr(node, "module", None)
+        for node in ast.parse(stub).body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    subjects = {name: home.rpartition(".")[0] for name, home in flux.SUBJECTS.items()}
+    assert seen == {**flux.HOME, **subjects}
