@@ -2,8 +2,9 @@
 
 import math
 
-import flux
 from programs import program
+
+import flux
 
 
 @program(133, 1.2, 3.4)

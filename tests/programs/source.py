@@ -120,7 +120,7 @@ def defined_later(x):
 
 @program(17, 1.5)
 def annotated(x: "Undefined") -> "Nope":  # noqa: F821
-    y: "Also" = x * 2  # noqa: F821
+    y: Also = x * 2  # noqa: F821
     return y
 
 

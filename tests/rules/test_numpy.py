@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-import flux
 from flux.ad.check import check_rule
 
 rng = np.random.default_rng(1)

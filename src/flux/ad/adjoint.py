@@ -575,9 +575,7 @@ class Adjoint:
             self.out.append(Call((), step.item_back, args, node.where))
 
 
-REVERSED = Prim(
-    "reversed", reversed, lambda a: ast.Call(ast.Name("reversed", ast.Load()), [a], [])
-)
+REVERSED = Prim("reversed", reversed, lambda a: ast.Call(ast.Name("reversed", ast.Load()), [a], []))
 """The records of a loop, last first."""
 
 Env = dict[Var, Operand]

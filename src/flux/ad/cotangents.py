@@ -133,9 +133,7 @@ def gradient_of(value, ct, store, memo: dict[int, Any], made: dict[int, Any]):
         return None
     if isinstance(value, tuple):
         parts = ct or (None,) * len(value)
-        items = [
-            gradient_of(v, c, store, memo, made) for v, c in zip(value, parts, strict=True)
-        ]
+        items = [gradient_of(v, c, store, memo, made) for v, c in zip(value, parts, strict=True)]
         return kind(*items) if hasattr(kind, "_fields") else tuple(items)
     if isinstance(value, MethodType):
         return gradient_of(value.__self__, ct, store, memo, made)
@@ -165,7 +163,9 @@ def _container_gradient(value, store, memo, made):
         cells: dict[str, CellType] = dict(
             zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
         )
-        result.update((name, slot("cell_contents", item, cells[name])) for name, item in parts.items())
+        result.update(
+            (name, slot("cell_contents", item, cells[name])) for name, item in parts.items()
+        )
         if all(part is None for part in result.values()):
             made[id(value)] = result = None
         return result

@@ -452,7 +452,6 @@ RUNTIME = RunTime(
 )
 
 
-
 # -- a second differentiation: the rules of what the first one calls ------------------------------
 
 

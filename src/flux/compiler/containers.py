@@ -97,7 +97,10 @@ class TupleOf(Container):
 class NamedTupleOf(TupleOf):
     @staticmethod
     def parts(value):
-        return [(i, part, f".{name}") for i, (name, part) in enumerate(zip(value._fields, value, strict=True))]
+        return [
+            (i, part, f".{name}")
+            for i, (name, part) in enumerate(zip(value._fields, value, strict=True))
+        ]
 
 
 class ListOf(Container):
@@ -260,7 +263,9 @@ class FunctionOf(Container):
 
     def reader(self, name, constant):
         places = self.places
-        return lambda key: f"{name}.__closure__[{places[key]}]" if key in places else f"{name}.{key}"
+        return lambda key: (
+            f"{name}.__closure__[{places[key]}]" if key in places else f"{name}.{key}"
+        )
 
     def build(self, values):
         part = dict(zip(self.keys, values, strict=False))

@@ -149,7 +149,10 @@ class Writer:
         shape, name = node.shape, f"n[{node.index}]"
         if isinstance(shape, SetOf):
             if copy != shape.content:
-                self.writes += [f"{name}.clear()", f"{name}.update({self.constant(frozenset(copy))})"]
+                self.writes += [
+                    f"{name}.clear()",
+                    f"{name}.update({self.constant(frozenset(copy))})",
+                ]
             return
         before = {key: self.before(part) for key, part in node.keyed()}
         now = self.parts_now(node, copy)
@@ -183,5 +186,3 @@ class Writer:
                 if isinstance(part, Leaf) and (node.index, key) not in self.replaced:
                     kept.add(part.index)
         return tuple(i for i in range(len(self.leaves)) if i not in kept)
-
-

@@ -230,7 +230,9 @@ class Writer:
     def distinct(self) -> None:
         """Test that what was found in different places is not one thing."""
         things = [n for n in self.plan.nodes if not isinstance(n.shape, TupleOf)]
-        arrays = [leaf for leaf in self.plan.leaves if issubclass(leaf.kind, jax.Array | np.ndarray)]
+        arrays = [
+            leaf for leaf in self.plan.leaves if issubclass(leaf.kind, jax.Array | np.ndarray)
+        ]
         names = [self.named[id(part)] for part in (*things, *arrays)]
         if len(names) > 1:
             self.test(f"len(set(map(id, ({', '.join(names)})))) != {len(names)}")

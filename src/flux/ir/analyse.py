@@ -212,5 +212,3 @@ def lower_collects(block: Block) -> None:
             statement.collected = statement.collect = ()
         body.append(statement)
     block.body = body
-
-

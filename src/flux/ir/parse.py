@@ -6,8 +6,8 @@ into the side that goes on; inside loops they become flags that guard the rest.
 """
 
 from __future__ import annotations
-
 import __future__
+
 import ast
 import builtins
 import copy
@@ -355,9 +355,7 @@ class Parser:
         self.env[self.loops[-1].skip] = Const(True)
 
     def on_If(self, node: ast.If) -> None:
-        self.branch(
-            node, lambda: self.statements(node.body), lambda: self.statements(node.orelse)
-        )
+        self.branch(node, lambda: self.statements(node.body), lambda: self.statements(node.orelse))
 
     def on_For(self, node: ast.For) -> None:
         where = Where.of(node.iter)
@@ -786,7 +784,9 @@ class Parser:
         return self.expression(node)
 
     def on_Slice(self, node: ast.Slice) -> Operand:
-        parts = [self.expression(p) if p else Const(None) for p in (node.lower, node.upper, node.step)]
+        parts = [
+            self.expression(p) if p else Const(None) for p in (node.lower, node.upper, node.step)
+        ]
         return self.call(prims.slice_, parts, Where.of(node))
 
     def on_Tuple(self, node: ast.Tuple) -> Operand:
@@ -964,9 +964,7 @@ class Parser:
             else self.call(Global("set"), (), where)
         )
         first = self.expression(node.generators[0].iter)
-        walrus = {
-            n.target.id for n in ast.walk(node) if isinstance(n, ast.NamedExpr)
-        }
+        walrus = {n.target.id for n in ast.walk(node) if isinstance(n, ast.NamedExpr)}
         before = self.comprehension_names(node.generators)
 
         def add() -> None:

@@ -130,7 +130,9 @@ def adjust(opt: Optimiser, lr: float | None = None, **hyper: Any) -> None:
     for key in flat:
         if not any(key in table for table in tables):
             names = sorted({name for table in tables for name in table})
-            raise FluxError(f"{opt.rule!r} has no hyperparameter `{key}`; it has {', '.join(names)}.")
+            raise FluxError(
+                f"{opt.rule!r} has no hyperparameter `{key}`; it has {', '.join(names)}."
+            )
     for table in tables:
         table.update({k: jnp.asarray(v, table[k].dtype) for k, v in flat.items() if k in table})
 

@@ -78,13 +78,18 @@ def found(grads, place: Place):
     try:
         return at_path(grads, place.path)
     except (AttributeError, IndexError, KeyError, TypeError):
-        raise FluxError(f"the gradient has no part `{place.name}`, and the model has.", hint=HINT) from None
+        raise FluxError(
+            f"the gradient has no part `{place.name}`, and the model has.", hint=HINT
+        ) from None
 
 
 def check(part, parameter: Parameter) -> None:
     shape = parameter.value.shape
     if getattr(part, "shape", None) != shape:
-        given = f"has the shape {part.shape}" if hasattr(part, "shape") else f"is {type(part).__name__}"
+        given = (
+            f"has the shape {part.shape}" if hasattr(part, "shape") else f"is {type(part).__name__}"
+        )
         raise FluxError(
-            f"the gradient of `{parameter.name}` {given}; expected an array of shape {shape}.", hint=HINT
+            f"the gradient of `{parameter.name}` {given}; expected an array of shape {shape}.",
+            hint=HINT,
         )

@@ -85,7 +85,10 @@ def children(value) -> list[tuple[Any, Any, Any]] | None:
         return children(value.__self__)
     if isinstance(value, functools.partial):
         parts = (value.func, value.args, value.keywords)
-        return [(value, key, part) for key, part in zip(("func", "args", "keywords"), parts, strict=True)]
+        return [
+            (value, key, part)
+            for key, part in zip(("func", "args", "keywords"), parts, strict=True)
+        ]
     if is_object(value):
         return [(value, name, part) for name, part in fields(value).items()]
     return None

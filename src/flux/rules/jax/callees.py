@@ -12,9 +12,13 @@ import jax.numpy as jnp
 
 from flux.ad import registry
 from flux.ad.registry import AUGMENTED, inert
-from flux.ad.runtime import call
 from flux.rules.jax.leaf import (
-    ROOTS, Direct, Leaf, as_kind, backward, forward,
+    ROOTS,
+    Direct,
+    Leaf,
+    as_kind,
+    backward,
+    forward,
 )  # fmt: skip
 
 __all__ = ["finder", "leaf"]

@@ -17,7 +17,7 @@ import numpy as np
 from jax.tree_util import tree_flatten, tree_unflatten
 
 from flux.ad.cotangents import dense, deposit
-from flux.ad.registry import AUGMENTED, inert
+from flux.ad.registry import inert
 from flux.ad.runtime import nothing
 from flux.ad.spaces import project
 from flux.rules.captured import captured_arrays, with_captured
@@ -244,7 +244,9 @@ class Leaf:
         if record is None:
             while len(self.records) >= LIMIT:
                 self.records.pop(next(iter(self.records)))
-            record = self.records[key] = kept_record(caller(self.f, treedef, static, []), moving, arrays)
+            record = self.records[key] = kept_record(
+                caller(self.f, treedef, static, []), moving, arrays
+            )
         return record
 
 

@@ -255,5 +255,3 @@ def matrix_norm(x, /, *, keepdims=False, ord="fro"):
         values = np.linalg.svdvals(x)
         y = {"nuc": np.sum(values, -1), 2: values[..., 0], -2: values[..., -1]}[ord]
     return y[..., None, None] if keepdims else y
-
-

@@ -298,9 +298,7 @@ def cut_stack(ct, arrays, axis=0, **_):
 
 def cut_by_way_of(at_least, axis):
     """For joins that first raise the number of axes."""
-    return lambda ct, arrays, **_: cut_by(
-        [np.shape(at_least(x))[axis] for x in arrays], ct, axis
-    )
+    return lambda ct, arrays, **_: cut_by([np.shape(at_least(x))[axis] for x in arrays], ct, axis)
 
 
 def column(x):
@@ -435,4 +433,3 @@ def geomspace(start, stop, num=50, endpoint=True, **options):
 def vander(x, N=None, increasing=False):
     powers = np.arange(len(x) if N is None else N)
     return x[:, None] ** (powers if increasing else powers[::-1])
-
