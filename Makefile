@@ -35,8 +35,8 @@ format: $(READY)-lint ## bring the files into ruff's form
 types: $(READY)-lint $(READY)-test ## pyright on src
 	$(BIN)/pyright
 
-bench: $(READY)-bench ## speed, one question a script, peers in the same run
-	@for script in bench/[a-z]*.py; do $(BIN)/python $$script $(ARGS) || exit 1; done
+bench: $(READY)-bench ## speed and memory next to peers, into bench/RESULTS.md (ARGS="--only NAME")
+	$(BIN)/python bench/run.py $(ARGS)
 
 conformance: $(READY)-test ## every sample program: value, side effects, gradient, second pullback
 	$(BIN)/python -m pytest tests/test_conformance.py -rxs $(ARGS)

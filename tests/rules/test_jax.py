@@ -61,7 +61,8 @@ TABLE = [
     case(jax.nn.one_hot, index, 4), case(jax.scipy.special.logsumexp, X),
     case(jax.lax.dynamic_slice, V, (1,), (2,)), case(optax.l2_loss, X, Y),
     case(optax.softmax_cross_entropy_with_integer_labels, X, np.array([0, 3, 1])),
-    case(lambda x: x.sum(), X), case(lambda x: x.mean(axis=1), X), case(lambda x: x.reshape(4, 3), X),
+    case(lambda x: x.sum(), X), case(lambda x: x.mean(axis=1), X),
+    case(lambda x: x.reshape(4, 3), X),
     case(lambda x: x.T @ x, X), case(lambda x: x.max(1) * x.min(), X), case(lambda x: abs(x), V),
     case(lambda x: x.astype(jnp.float64), X), case(lambda x: x[0].sum().item() ** 2, X),
     case(lambda x: x.real * x.imag, Z), case(lambda x: x.shape[0] * x / x.size, X),
@@ -76,7 +77,7 @@ TABLE = [
     case(lambda p: jax.tree.map(jnp.sin, p), {"a": X, "b": (V, [0.5])}),
     case(lambda a, b: jax.tree.map(lambda x, y: x * y, a, b), {"a": X}, {"a": Y}),
     case(lambda p: sum(jnp.sum(x**2) for x in jax.tree.leaves(p)), [X, (V, W)]),
-    case(lambda p: optax.global_norm(p), {"a": X, "b": [V]}),
+    case(lambda p: optax.tree.norm(p), {"a": X, "b": [V]}),
     case(lambda x: jax.jit(lambda y: y * y)(x), X),
 ]  # fmt: skip
 

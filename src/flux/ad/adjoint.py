@@ -15,7 +15,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from flux.ir import prims
 from flux.ir.analyse import PURE, active_variables, outer_variables
@@ -124,7 +124,9 @@ class Adjoint:
         """What adds two cotangents."""
         return Const(self.rt.accumulate, "accumulate")
 
-    def program_like(self, name: str, args, params, block: Block, result=NONE) -> Program:
+    def program_like(
+        self, name: str, args, params, block: Block, result: Operand = NONE
+    ) -> Program:
         source = self.program
         own = params is source.params
         return Program(
@@ -166,7 +168,7 @@ class Adjoint:
                 self.names.add(name)
                 return Var(name, name)
 
-    def is_active(self, operand: Operand) -> bool:
+    def is_active(self, operand: Operand) -> TypeGuard[Var]:
         return isinstance(operand, Var) and operand in self.active
 
     # -- the augmented program -----------------------------------------------------------------
@@ -192,7 +194,9 @@ class Adjoint:
             callee = Const(own, own.__name__)
             args = (fn, *call.args)
         back = self.fresh("back")
-        target = tuple(call.targets) if call.unpack else (call.targets or (self.fresh("_"),))[0]
+        target: Any = tuple(call.targets)
+        if not call.unpack:
+            target = target[0] if target else self.fresh("_")
         out.append(Call((target, back), callee, args, where, call.keywords, unpack=True))
         plan.records.append(back)
         plan.steps.append(Step(call, back))
@@ -320,7 +324,7 @@ class Adjoint:
         """The cotangent that the pullback is given, as an ordinary array."""
         if not self.is_active(self.program.result):
             return NONE
-        whole = self.cotangent(self.program.result)  # type: ignore[arg-type]
+        whole = self.cotangent(self.program.result)
         self.out.append(Call((whole,), Const(self.rt.dense, "dense"), (ct,), where))
         return whole
 
@@ -362,7 +366,9 @@ class Adjoint:
             self.out.append(Call((new,), self.sum, (env[operand], ct), where))
             lazy = ct in self.lazy or env[operand] in self.lazy
         else:
-            if not isinstance(ct, Var) or ct.base != new.base:
+            if isinstance(ct, Var) and ct.base == new.base:
+                new = ct
+            else:
                 self.out.append(Move(new, ct, where))
             lazy = ct in self.lazy
         if lazy:
@@ -413,7 +419,7 @@ class Adjoint:
     def result_cotangent(self, call: Call, env: Env) -> Operand:
         if not call.unpack:
             ct = env.pop(call.targets[0], NONE) if call.targets else NONE  # type: ignore[arg-type]
-            if ct not in self.lazy:
+            if ct not in self.lazy or call.fn is prims.update_item:
                 return ct
             whole = self.fresh("whole")
             self.out.append(Call((whole,), Const(self.rt.dense, "dense"), (ct,), call.where))
@@ -500,14 +506,15 @@ class Adjoint:
         self.reverse_loop(step, env)
 
     def reverse_loop(self, step: Step, env: Env) -> None:
-        node, (plan,) = step.statement, step.inner
+        node = step.statement
         assert isinstance(node, For | While) and step.record is not None
         where = node.where
         own = set(node.params) | ({node.item} if isinstance(node, For) else set())
         outer = [v for v in outer_variables(node.body, own) if v in self.active]
-        if step.item_back is not None and self.is_active(node.iterable):  # type: ignore[union-attr]
-            iterable = node.iterable  # type: ignore[union-attr]
-            outer += [iterable] if iterable not in outer else []
+        if step.item_back is not None:
+            assert isinstance(node, For)
+            if self.is_active(node.iterable) and node.iterable not in outer:
+                outer += [node.iterable]
         carried = [
             (param, init, out, target)
             for param, init, out, target in zip(

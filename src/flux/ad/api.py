@@ -159,7 +159,9 @@ def grad(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
     return functools.update_wrapper(gradient_function, f, updated=())
 
 
-def value_and_grad(f: Callable, argnums=0, has_aux: bool = False) -> Callable:
+def value_and_grad(
+    f: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False
+) -> Callable:
     """A function that returns `(value, gradient)` of `f`, as JAX spells it.
 
     Args:
@@ -178,7 +180,7 @@ def value_and_grad(f: Callable, argnums=0, has_aux: bool = False) -> Callable:
 
         def of_chosen(*parts):
             values = list(args)
-            for i, part in zip(places, parts):
+            for i, part in zip(places, parts, strict=True):
                 values[i] = part
             return f(*values, **keywords)
 
@@ -219,7 +221,7 @@ def rule(fn: Callable) -> Callable:
                 cts = own(ct)
                 if not isinstance(cts, tuple) or len(cts) != len(args):
                     check_arity(fn, cts, len(args))
-                parts = [deposit(v, c, store) for v, c in zip(args, cts)]
+                parts = [deposit(v, c, store) for v, c in zip(args, cts, strict=True)]
                 return (*parts, *[None for _ in keywords])
 
             return y, back
@@ -294,7 +296,7 @@ def code_ir(f: Callable) -> str:
     ...     return 3.0 * r**2
     >>> print(flux.code_ir(area))
     def area(r):
-        t1 = r ** 2
+        t1 = r ** 2  # return 3.0 * r**2
         t2 = 3.0 * t1
         return t2
     """
@@ -326,7 +328,7 @@ def plain_function(f: Callable) -> FunctionType:
         return f.__func__  # type: ignore[return-value]
     if isinstance(f, FunctionType):
         return f
-    method = getattr(type(f), "__call__", None)
+    method = type(f).__call__
     if isinstance(method, FunctionType):
         return method
     raise NotDifferentiable(f"{f!r} is not a function with Python source.")

@@ -83,14 +83,15 @@ def random_like(value, rng):
     parts = parts_of(value)
     if parts is not None:
         return rebuilt(value, [random_like(part, rng) for part in parts])
-    zero = zero_of(value)
+    zero: Any = zero_of(value)
     if zero is None:
         return None
     shape = getattr(value, "shape", ())
     random = rng.standard_normal(shape)
-    if isinstance(zero, complex) or getattr(getattr(zero, "dtype", None), "kind", "f") == "c":
+    dtype = getattr(zero, "dtype", None)
+    if isinstance(zero, complex) or getattr(dtype, "kind", "f") == "c":
         random = random + 1j * rng.standard_normal(shape)
-    return zero + (np.asarray(random, zero.dtype) if hasattr(zero, "dtype") else random)
+    return zero + (random if dtype is None else np.asarray(random, dtype))
 
 
 def moved(value, direction, step):

@@ -14,7 +14,7 @@ from flux.ad.indexed import Indexed, merge
 from flux.ad.spaces import SPACES, project, space_of, zero_of
 from flux.tree.objects import blank, fields, is_object, set_field
 
-__all__ = ["accumulate", "dense", "deposit", "gradient_of", "snapshot"]
+__all__ = ["accumulate", "dense", "deposit", "gradient_of", "snapshot", "whole_of_partial"]
 
 
 def accumulate(a, b):
@@ -60,6 +60,20 @@ def deposit(value, ct, store):
             store.add(value, name, deposit(item, parts.get(name), store))
         return None
     return ct
+
+
+def whole_of_partial(value: partial, ct, slot) -> tuple:
+    """The cotangents of a partial's function, arguments and keywords.
+
+    Those by value are in `ct`; a callee that looked inside the partial left others in the store,
+    at the partial itself; `slot(owner, key)` reads them.
+    """
+    own, given, named = ct or (None, (None,) * len(value.args), (None,) * len(value.keywords))
+    return (
+        accumulate(own, slot(value, None)),
+        tuple([accumulate(c, slot(value, i)) for i, c in enumerate(given)]),
+        tuple([accumulate(c, slot(value, k)) for k, c in zip(value.keywords, named, strict=True)]),
+    )
 
 
 STATELESS = (BuiltinFunctionType, ModuleType, type, str, bytes, bool, int, type(None), type(...))
@@ -137,6 +151,12 @@ def gradient_of(value, ct, store, memo: dict[int, Any], made: dict[int, Any]):
         return kind(*items) if hasattr(kind, "_fields") else tuple(items)
     if isinstance(value, MethodType):
         return gradient_of(value.__self__, ct, store, memo, made)
+    if isinstance(value, partial):
+        parts = (value.func, value.args, tuple(value.keywords.values()))
+        cts = whole_of_partial(value, ct, store.peek)
+        func, args, named = gradient_of(parts, cts, store, memo, made)
+        keywords = dict(zip(value.keywords, named, strict=True))
+        return {"func": func, "args": args, "keywords": keywords}
     if id(value) not in memo:
         return None
     if id(value) in made:

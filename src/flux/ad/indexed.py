@@ -9,17 +9,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["SCATTER", "Indexed", "merge"]
+__all__ = ["SCATTER", "Form", "Indexed", "form_of", "merge"]
 
 SCATTER: dict[type, Callable[[Any, list], Any]] = {}
 """By array type: `scatter(like, reads)` adds `(index, ct)` pairs into zeros of `like`'s shape."""
+
+
+class Form:
+    """Shape and dtype of an array that may change, or be freed, before the reverse pass."""
+
+    __slots__ = ("dtype", "shape")
+
+    def __init__(self, shape, dtype):
+        self.shape, self.dtype = shape, dtype
+
+
+def form_of(array):
+    """What a cotangent of rows must know of an array: its form, if it may change in place."""
+    return array if type(array) in SCATTER else Form(array.shape, array.dtype)
 
 
 class Indexed:
     """The sum of cotangents of reads of one array.
 
     Attributes:
-        like: the array that was read.
+        like: the array that was read, or its `Form`.
         index: where the last read was; `...` for the whole array.
         ct: its cotangent; another `Indexed` of the same array, with the index `...`.
         before: the reads before it, or `None`.
@@ -36,7 +50,8 @@ class Indexed:
 
     def reads(self) -> list:
         """Pairs of index and cotangent, the last read first."""
-        reads, waiting = [], [self]
+        reads: list = []
+        waiting: list[Indexed] = [self]
         while waiting:
             part = waiting.pop()
             while part is not None:

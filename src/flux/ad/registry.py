@@ -6,7 +6,8 @@ returns a tuple: one cotangent per positional argument, then one per keyword, in
 of a mutable kind (lists, dicts, objects, cells) have no cotangent of their own (`None`): theirs is
 kept in the store, by identity.
 
-Rule rooms fill the tables when the library that they speak of is loaded. Nothing here knows a library.
+Rule rooms fill the tables when the library that they speak of is loaded. Nothing here knows a
+library.
 """
 
 from __future__ import annotations

@@ -50,8 +50,8 @@ def call_value(f, /, *args, **keywords):
     """As `call`; `back` returns the cotangent of `f` first (a partial's, a bound method's)."""
     kind = type(f)
     if kind is MethodType:
-        y, back = call(f.__func__, f.__self__, *args, **keywords)
-        return y, back
+        y, inner = call(f.__func__, f.__self__, *args, **keywords)
+        return y, inner
     if isinstance(f, partial):
         y, inner = call_value(f.func, *f.args, *args, **{**f.keywords, **keywords})
         bound, given, names = len(f.args), len(args), tuple({**f.keywords, **keywords})
@@ -65,6 +65,10 @@ def call_value(f, /, *args, **keywords):
             return (ct_f, *cts[bound : bound + given], *[named[name] for name in keywords])
 
         return y, back_partial
+    if kind is BuiltinFunctionType:
+        unbound = _unbound(f)
+        if unbound is not None:
+            return unbound(f.__self__, *args, **keywords)
     y, inner = call(f, *args, **keywords)
 
     def back(ct, store):
@@ -122,15 +126,19 @@ def resolve(f) -> Callable:
         return found
     if isinstance(f, type):
         return _construct(f)
-    if kind is BuiltinFunctionType and f.__self__ is not None:
-        unbound = getattr(type(f.__self__), f.__name__, None)
-        augmented = AUGMENTED.get(unbound) if unbound is not f else None
-        if augmented is not None:
-            return lambda *a, **k: _without_self(augmented(f.__self__, *a, **k))
-    method = getattr(kind, "__call__", None)
+    unbound = _unbound(f) if kind is BuiltinFunctionType else None
+    if unbound is not None:
+        return lambda *a, **k: _without_self(unbound(f.__self__, *a, **k))
+    method = kind.__call__
     if type(method) is FunctionType:
         return lambda *a, **k: _without_self(call(method, f, *a, **k))
     return _opaque(f)
+
+
+def _unbound(f: BuiltinFunctionType) -> Callable | None:
+    """The augmented form of the method that was bound to make `f`, if it has a rule."""
+    method = getattr(type(f.__self__), f.__name__, None)
+    return AUGMENTED.get(method) if method is not None and method is not f else None
 
 
 def _without_self(pair):
@@ -167,7 +175,7 @@ def _construct(cls: type) -> Callable:
         return _opaque(cls)
 
     def augmented(*args, **keywords):
-        instance = cls.__new__(cls)
+        instance = object.__new__(cls)
         init = cls.__init__
         if init is object.__init__:
             init(instance, *args, **keywords)
@@ -293,7 +301,7 @@ class Entry:
             self.variants.clear()
         if kinds not in self.variants:
             types = scalar_types(self.program, kinds) if len(kinds) == self.count else None
-            adjoint = types and ScalarAdjoint(self.program, RUNTIME, types)
+            adjoint = ScalarAdjoint(self.program, RUNTIME, types) if types else None
             self.variants[kinds] = Entry(self.program, adjoint) if adjoint else None
         return self.variants[kinds]
 
@@ -486,4 +494,4 @@ def project_again(ct, x):
 AUGMENTED[call] = call_again
 AUGMENTED[Pullback] = pullback_again
 AUGMENTED[project] = project_again
-INERT.update([space_of, zero_of, resolve, carries, user_line, nothing])
+INERT.update([_unbound, space_of, zero_of, resolve, carries, user_line, nothing])

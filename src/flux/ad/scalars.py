@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable
+from typing import TypeGuard
 
 from flux.ad.adjoint import NONE, Adjoint, Env, Plan, RunTime, Step
 from flux.ir import prims
@@ -32,6 +33,7 @@ from flux.ir.program import (
     While,
     targets_of,
 )
+from flux.ir.sharing import guard
 
 __all__ = ["SLOPES", "ScalarAdjoint", "is_candidate", "scalar_types"]
 
@@ -187,8 +189,8 @@ class ScalarAdjoint(Adjoint):
             self.versions[var.base] = self.versions.get(var.base, 0) + 1
         super().__init__(program, runtime)
 
-    def is_active(self, operand: Operand) -> bool:
-        return super().is_active(operand) and self.types.get(operand) in (FLOAT, NUMBER)  # type: ignore[arg-type]
+    def is_active(self, operand: Operand) -> TypeGuard[Var]:
+        return super().is_active(operand) and self.types.get(operand) in (FLOAT, NUMBER)
 
     def summation(self) -> Prim | Operand:
         return ADD
@@ -200,13 +202,15 @@ class ScalarAdjoint(Adjoint):
         """The cotangent as a float; `None`, which a caller may hand over, is zero."""
         if not self.is_active(self.program.result):
             return NONE
-        own = self.cotangent(self.program.result)  # type: ignore[arg-type]
+        own = self.cotangent(self.program.result)
         self.out.append(Call((own,), Const(as_number, "as_number"), (ct,), where))
         return own
 
-    # -- forward: the statement itself, and the values that its reverse needs -----------------------
+    # -- forward: the statement itself, and the values that its reverse needs ----------------------
 
     def augment_call(self, call: Call, out: list, plan: Plan) -> None:
+        if call.fn is guard:
+            return  # numbers do not change in place
         if not any(map(self.is_active, call.args)):
             out.append(call)
             return

@@ -1,8 +1,8 @@
 """The socket for kinds of values: how the cotangents of a type are zeroed, added and projected.
 
 A *space* is registered for each type that carries derivatives by value: Python numbers here, the
-arrays of a library by its rule room. `VALUE` holds the exact types that arithmetic may treat as plain
-(an operator on two of them needs no search for a user-defined `__mul__`).
+arrays of a library by its rule room. `VALUE` holds the exact types that arithmetic may treat as
+plain (an operator on two of them needs no search for a user-defined `__mul__`).
 """
 
 from __future__ import annotations

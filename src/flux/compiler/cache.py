@@ -6,6 +6,7 @@ import functools
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -28,7 +29,8 @@ def cache_folder() -> Path | None:
 def use_persistent_cache() -> None:
     """Switch the cache on, unless the user has configured JAX's own."""
     folder = cache_folder()
-    if folder is None or jax.config.jax_compilation_cache_dir:
+    config: Any = jax.config  # JAX makes its attributes at run time
+    if folder is None or config.jax_compilation_cache_dir:
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)

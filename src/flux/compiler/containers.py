@@ -1,7 +1,8 @@
 """How a compiled call takes containers apart and makes them again: one small class a kind.
 
-An instance is the static side of one container that was met: what a copy of it needs to be made, and
-what another container has to agree with to count as alike. It holds none of the container's parts.
+An instance is the static side of one container that was met: what a copy of it needs to be made,
+and what another container has to agree with to count as alike. It holds none of the container's
+parts.
 The methods that return text write pieces of the functions that `plan` and `outcome` generate.
 """
 
@@ -258,8 +259,12 @@ class FunctionOf(Container):
         return [
             f"{name}.__code__ is not {constant(self.code)}",
             f"{name}.__globals__ is not {constant(self.namespace)}",
-            *[f"{name}.{key} is not None" for key in ("__defaults__", "__kwdefaults__") if key not in self.keys],
-        ]  # fmt: skip
+            *[
+                f"{name}.{key} is not None"
+                for key in ("__defaults__", "__kwdefaults__")
+                if key not in self.keys
+            ],
+        ]
 
     def reader(self, name, constant):
         places = self.places
@@ -289,7 +294,8 @@ class GlobalsOf(Container):
     """
 
     def __init__(self, namespace: dict[str, Any]):
-        self.kind, self.keys = dict, ()
+        self.kind = dict
+        self.keys: tuple[str, ...] = ()
         self.namespace = namespace
         self.absent: tuple[str, ...] = ()
         self.assigned = False

@@ -13,6 +13,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import jax
 
@@ -31,7 +32,9 @@ MAX_PROGRAMS = 64
 ARGUMENT = re.compile(r"\[1\]\[\d+\]|\[2\]\['\w+'\]")
 
 
-def jit(f: Callable | None = None, *, unroll: bool | int | str = "auto", donate: bool = False):
+def jit(
+    f: Callable | None = None, *, unroll: bool | int | str = "auto", donate: bool = False
+) -> Any:
     """`f`, compiled into one XLA program for every signature it is called with.
 
     Args:

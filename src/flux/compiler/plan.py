@@ -14,6 +14,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from flux.compiler.containers import ARRAYS, Container, FunctionOf, GlobalsOf, TupleOf, container_of
 from flux.compiler.namespaces import global_names, is_users
@@ -115,7 +116,7 @@ class Plan:
     def leaf(self, value, path: str) -> Leaf:
         leaf = Leaf(value, len(self.leaves), path)
         self.leaves.append(leaf)
-        self.traced |= isinstance(value, jax.core.Tracer)
+        self.traced |= isinstance(value, Tracer)
         if not isinstance(value, np.generic | int | float):
             self.known[id(value)] = leaf
             self.alive.append(value)
@@ -199,7 +200,7 @@ def same(a, b) -> bool:
 
 def is_input(value) -> bool:
     """Is `value` an array, and not a traced one?"""
-    return isinstance(value, ARRAYS) and not isinstance(value, jax.core.Tracer)
+    return isinstance(value, ARRAYS) and not isinstance(value, Tracer)
 
 
 class Writer:

@@ -15,7 +15,8 @@ __all__ = ["in_user_terms"]
 
 REASONS = {
     jax.errors.TracerBoolConversionError: "a branch or loop test depends on the data",
-    jax.errors.TracerIntegerConversionError: "a Python int (an index, a length) depends on the data",
+    jax.errors.TracerIntegerConversionError: "a Python int (an index, a length) depends on the "
+    "data",
     jax.errors.TracerArrayConversionError: "a NumPy function was given an array of the program",
     jax.errors.NonConcreteBooleanIndexError: "a boolean mask makes an array of unknown length",
     jax.errors.ConcretizationTypeError: "a Python value depends on the data",

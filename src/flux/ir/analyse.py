@@ -39,7 +39,7 @@ def prune(program: Program) -> None:
 
 
 def _prune_once(program: Program) -> bool:
-    used = {program.result}
+    used: set[Operand | None] = {program.result}
     for statement in walk(program.block):
         used.update(inputs_of(statement))
         match statement:

@@ -41,9 +41,11 @@ from flux.ir.scope import (
     assigned_names,
     free_names,
     has_exit,
+    item_owners,
     parameter_names,
     scope_of,
 )
+from flux.ir.sharing import guard_writes
 from flux.ir.source import Source, find_source
 
 __all__ = ["parse"]
@@ -123,6 +125,7 @@ class Parser:
             flags=self.fn.__code__.co_flags & PyCF_MASK,
         )
         prune(program)
+        guard_writes(program, self.scope.bound)
         return program
 
     def refuse(self, node: ast.AST, what: str, hint: str):
@@ -365,7 +368,7 @@ class Parser:
         def body(item: Var) -> None:
             self.statements(node.body)
 
-        names = assigned_names([node.target, *node.body])
+        names = self.assigned_in([node.target, *node.body])
         self.loop_over(iterable, names, node.target, body, where, inert)
         self.loop_else(node)
 
@@ -447,7 +450,7 @@ class Parser:
         go = self.fresh("go")
         self.env[go] = self.as_variable(self.expression(node.test), go, where)
         loop = self.open_loop()
-        names = assigned_names([node.test, *node.body])
+        names = self.assigned_in([node.test, *node.body])
         carried, params, inits = self.carry(names, loop)
         go_init, go_param = self.env[go], self.version(go, inert=True)
         outer, self.block = self.block, Block()
@@ -525,8 +528,8 @@ class Parser:
                 args = (self.expression(owner), Const(self.mangled(attr)), value)
                 self.emit(Call((), prims.setattr_, args, where))
             case ast.Subscript(value=owner, slice=index):
-                args = (self.expression(owner), self.index(index), value)
-                self.emit(Call((), prims.setitem, args, where))
+                place = self.place(owner)
+                self.put_item(place, self.index(index), value, where)
             case ast.Tuple(elts=elts) | ast.List(elts=elts):
                 self.unpack(elts, value, where)
             case _:
@@ -561,10 +564,58 @@ class Parser:
                 new = self.call(prim, (old, self.expression(node.value)), where)
                 self.emit(Call((), prims.setattr_, (owner_value, name, new), where))
             case ast.Subscript(value=owner, slice=index):
-                owner_value, at = self.expression(owner), self.index(index)
-                old = self.call(prims.getitem, (owner_value, at), where)
+                place, at = self.place(owner), self.index(index)
+                old = self.call(prims.getitem, (place[-1][0], at), where)
                 new = self.call(prim, (old, self.expression(node.value)), where)
-                self.emit(Call((), prims.setitem, (owner_value, at, new), where))
+                self.put_item(place, at, new, where)
+
+    def place(self, node: ast.expr) -> list[tuple[Operand, Callable[[Operand], None] | None]]:
+        """What an item is to be assigned in, and how it is put back where it came from.
+
+        For `a.b[i][j] = v`: `a.b`, then `a.b[i]`. An array that cannot change is replaced by the
+        changed one, outwards, up to the name or attribute that holds it.
+        """
+        where = Where.of(node)
+        match node:
+            case ast.Subscript(value=owner, slice=index):
+                before = self.place(owner)
+                holder, at = before[-1][0], self.index(index)
+                value = self.call(prims.getitem, (holder, at), where)
+                return [*before, (value, lambda new: self.put_array(before, at, new, where))]
+            case ast.Attribute(value=owner, attr=attr):
+                holder, name = self.expression(owner), Const(self.mangled(attr))
+                value = self.call(prims.getattr_, (holder, name), where)
+                put = lambda new: Call((), prims.put_attribute, (holder, name, new), where)  # noqa: E731
+                return [(value, lambda new: self.emit(put(new)))]
+            case ast.Name(id=name) if self.is_local(name):
+                return [(self.expression(node), lambda new: self.assign(name, new, where))]
+        return [(self.expression(node), None)]
+
+    def assigned_in(self, nodes: list) -> set[str]:
+        """The names that statements assign, or whose arrays they change and so assign anew."""
+        return assigned_names(nodes) | (item_owners(nodes) & self.scope.bound)
+
+    def is_local(self, name: str) -> bool:
+        """Is `name` a variable of this function that no nested function shares?"""
+        name = self.mangled(self.renamed.get(name, name))
+        return name in self.env and not self.is_cell(name) and name not in self.scope.written
+
+    def put_item(self, place, index: Operand, value: Operand, where: Where) -> None:
+        """`owner[index] = value` for the innermost owner of a place."""
+        owner, put_back = place[-1]
+        if put_back is None:
+            self.emit(Call((), prims.setitem, (owner, index, value), where))
+        else:
+            put_back(self.call(prims.update_item, (owner, index, value), where))
+
+    def put_array(self, place, index: Operand, value: Operand, where: Where) -> None:
+        """The same if `value` is an array; what changes in place is where it belongs already."""
+        owner, put_back = place[-1]
+        prim = prims.put_item
+        if put_back is None:
+            self.emit(Call((), prim, (owner, index, value), where))
+        else:
+            put_back(self.call(prim, (owner, index, value), where))
 
     def on_AnnAssign(self, node: ast.AnnAssign) -> None:
         if node.value is not None:

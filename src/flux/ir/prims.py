@@ -40,6 +40,9 @@ __all__ = [
     "tuple_",
     "unpack",
     "unpack_star",
+    "put_attribute",
+    "put_item",
+    "update_item",
     "var_keywords",
 ]
 
@@ -115,6 +118,19 @@ setattr_ = Prim("setattr", setattr)
 delattr_ = Prim("delattr", delattr)
 getitem = Prim("getitem", operator.getitem, lambda a, i: ast.Subscript(a, i, ast.Load()))
 setitem = Prim("setitem", operator.setitem)
+
+
+def _update_item(owner, index, value):
+    owner[index] = value
+    return owner
+
+
+update_item = Prim("update_item", _update_item)
+"""`owner[index] = value`; the result is the owner afterwards, a new array where it is immutable."""
+put_item = Prim("put_item", _update_item)
+"""Put an array back into the container or array that it was read from; nothing for other values."""
+put_attribute = Prim("put_attribute", setattr)
+"""Put an array back into the attribute that it was read from; nothing for other values."""
 delitem = Prim("delitem", operator.delitem)
 call_method = Prim("method", _call_method, _write_method)
 slice_ = Prim("slice", slice, inert=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from flux.ir.source import FunctionNode
 
-__all__ = ["Scope", "assigned_names", "free_names", "scope_of"]
+__all__ = ["Scope", "assigned_names", "free_names", "item_owners", "scope_of"]
 
 COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 NESTED = ast.FunctionDef | ast.Lambda | ast.AsyncFunctionDef
@@ -71,6 +71,19 @@ def assigned_names(body: list) -> set[str]:
                 names.add(name)
             case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
                 names.update(a.asname or a.name.partition(".")[0] for a in aliases)
+    return names
+
+
+def item_owners(body: list) -> set[str]:
+    """Names in whose items statements assign: `x` in `x[i] = v` and `x[i][j] += v`."""
+    names: set[str] = set()
+    for node in _own_nodes(body):
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+            owner = node.value
+            while isinstance(owner, ast.Subscript):
+                owner = owner.value
+            if isinstance(owner, ast.Name):
+                names.add(owner.id)
     return names
 
 

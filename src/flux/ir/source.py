@@ -138,7 +138,9 @@ def _body_span(node: FunctionNode):
     low = (node.lineno, node.col_offset)
     if isinstance(node, ast.Lambda):
         low = (body[0].lineno, body[0].col_offset)
-    return low, (body[-1].end_lineno, body[-1].end_col_offset)
+    last = body[-1]
+    assert last.end_lineno is not None and last.end_col_offset is not None
+    return low, (last.end_lineno, last.end_col_offset)
 
 
 def _first_lines(node: FunctionNode) -> tuple[int, int]:

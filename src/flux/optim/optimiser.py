@@ -77,7 +77,8 @@ def apply_gradients(opt: Optimiser, model, grads) -> None:
     values = [jnp.asarray(p.value) for p in found]
     given = [None if p.name in opt.frozen else p.gradient(grads) for p in found]
     gradients = [jnp.zeros_like(v) if g is None else g for g, v in zip(given, values, strict=True)]
-    steps, opt.state = as_transform(opt.rule).update(gradients, opt.state, values)
+    transform: Any = as_transform(opt.rule)
+    steps, opt.state = transform.update(gradients, opt.state, values)
     for parameter, value, grad, step in zip(found, values, given, steps, strict=True):
         if grad is not None:
             parameter.replace(optax.apply_updates(value, step))

@@ -5,6 +5,8 @@ A learning rate may be a schedule, a callable of the step.
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -17,6 +19,8 @@ __all__ = [
     "ClipGlobalNorm", "ClipGrad", "ClipNorm", "Descent", "Lion", "MixedPrecision", "Momentum",
     "Muon", "NAdam", "Nesterov", "OAdam", "RAdam", "RMSProp", "Rprop", "SignDecay", "WeightDecay",
 ]  # fmt: skip
+
+Pair = tuple[float, float]
 
 
 @rule
@@ -45,7 +49,7 @@ def Nesterov(lr=0.001, rho=0.9):
 
 
 @rule
-def Rprop(lr=0.001, ell=(0.5, 1.2), gamma=(1e-6, 50.0)):
+def Rprop(lr=0.001, ell: Pair = (0.5, 1.2), gamma: Pair = (1e-6, 50.0)):
     """Step sizes that follow the gradient's sign alone. Source: Riedmiller and Braun (1993)."""
     return optax.rprop(lr, *ell, *gamma)
 
@@ -57,7 +61,7 @@ def RMSProp(lr=0.001, rho=0.9, eps=1e-8):
 
 
 @rule
-def Adam(lr=0.001, beta=(0.9, 0.999), eps=1e-8):
+def Adam(lr=0.001, beta: Pair = (0.9, 0.999), eps=1e-8):
     """Adaptive moments: `x -= lr * m̂ / (√v̂ + eps)`.
 
     Source: Kingma and Ba (2015), algorithm 1.
@@ -66,7 +70,7 @@ def Adam(lr=0.001, beta=(0.9, 0.999), eps=1e-8):
 
 
 @rule
-def AdamW(lr=0.001, beta=(0.9, 0.999), decay=0.01, eps=1e-8):
+def AdamW(lr=0.001, beta: Pair = (0.9, 0.999), decay=0.01, eps=1e-8):
     """Adam with decoupled weight decay, `x -= lr * (m̂ / (√v̂ + eps) + decay * x)`.
 
     Source: Loshchilov and Hutter (2019), with the decay times the learning rate as in PyTorch.
@@ -75,31 +79,31 @@ def AdamW(lr=0.001, beta=(0.9, 0.999), decay=0.01, eps=1e-8):
 
 
 @rule
-def RAdam(lr=0.001, beta=(0.9, 0.999), eps=1e-8):
+def RAdam(lr=0.001, beta: Pair = (0.9, 0.999), eps=1e-8):
     """Rectified Adam. Source: Liu et al. (2020)."""
     return optax.radam(lr, *beta, eps)
 
 
 @rule
-def AdaMax(lr=0.001, beta=(0.9, 0.999), eps=1e-8):
+def AdaMax(lr=0.001, beta: Pair = (0.9, 0.999), eps=1e-8):
     """Adam with the infinity norm. Source: Kingma and Ba (2015), algorithm 2."""
     return optax.adamax(lr, *beta, eps)
 
 
 @rule
-def OAdam(lr=0.001, beta=(0.5, 0.9), eps=1e-8):
+def OAdam(lr=0.001, beta: Pair = (0.5, 0.9), eps=1e-8):
     """Optimistic Adam, for games. Source: Daskalakis et al. (2018)."""
     return optax.optimistic_adam_v2(lr, b1=beta[0], b2=beta[1], eps=eps)
 
 
 @rule
-def NAdam(lr=0.001, beta=(0.9, 0.999), eps=1e-8):
+def NAdam(lr=0.001, beta: Pair = (0.9, 0.999), eps=1e-8):
     """Adam with Nesterov momentum. Source: Dozat (2016)."""
     return optax.nadam(lr, *beta, eps)
 
 
 @rule
-def AMSGrad(lr=0.001, beta=(0.9, 0.999), eps=1e-8):
+def AMSGrad(lr=0.001, beta: Pair = (0.9, 0.999), eps=1e-8):
     """Adam with a second moment that never shrinks. Source: Reddi et al. (2018)."""
     return optax.amsgrad(lr, *beta, eps)
 
@@ -117,13 +121,13 @@ def AdaDelta(rho=0.9, eps=1e-8):
 
 
 @rule
-def AdaBelief(lr=0.001, beta=(0.9, 0.999), eps=1e-16):
+def AdaBelief(lr=0.001, beta: Pair = (0.9, 0.999), eps=1e-16):
     """Adam by the variance of the gradient's prediction error. Source: Zhuang et al. (2020)."""
     return optax.adabelief(lr, *beta, eps)
 
 
 @rule
-def Lion(lr=0.0001, beta=(0.9, 0.99)):
+def Lion(lr=0.0001, beta: Pair = (0.9, 0.99)):
     """The sign of an interpolated momentum. Source: Chen et al. (2023)."""
     return optax.lion(lr, *beta, weight_decay=0.0)
 
@@ -143,7 +147,11 @@ def WeightDecay(decay=5e-4):
 @rule
 def SignDecay(decay=1e-3):
     """Add `decay * sign(x)` to the gradient (L1); stands before a rule in a chain."""
-    return optax.stateless_with_tree_map(lambda g, x: g + (decay * jnp.sign(x)).astype(g.dtype))
+
+    def add(g: Any, x: Any):
+        return g + (decay * jnp.sign(x)).astype(g.dtype)
+
+    return optax.stateless_with_tree_map(add)
 
 
 @rule
@@ -189,7 +197,7 @@ class AccumGrad(OptimiserChain):
     __hash__ = OptimiserChain.__hash__
 
     @property
-    def transform(self):
+    def transform(self):  # type: ignore[override]  (made anew each time)
         """The optax transformation."""
         steps = optax.MultiSteps(as_transform(OptimiserChain(*self.rules)), self.n)
         return steps.gradient_transformation()
@@ -206,7 +214,7 @@ class MixedPrecision(OptimiserChain):
     """
 
     @property
-    def transform(self):
+    def transform(self):  # type: ignore[override]  (made anew each time)
         """The optax transformation."""
         inner = as_transform(OptimiserChain(*self.rules))
 

@@ -12,6 +12,7 @@ import inspect
 import operator
 
 from flux.ad.adjoint import REVERSED
+from flux.ad.cotangents import whole_of_partial
 from flux.ad.registry import AUGMENTED, CONSTRUCTORS, INERT_MODULES, augments, inert
 from flux.ad.runtime import call, no_back, nothing
 from flux.ad.spaces import project, space_of
@@ -35,7 +36,7 @@ def as_python(*callees):
     return register
 
 
-# -- numbers ------------------------------------------------------------------------------------------
+# -- numbers ---------------------------------------------------------------------------------------
 
 
 @augments(float)
@@ -84,7 +85,7 @@ def pow_(a, b):
     return a**b
 
 
-# -- reductions -----------------------------------------------------------------------------------------
+# -- reductions ------------------------------------------------------------------------------------
 
 
 @as_python(sum)
@@ -150,7 +151,7 @@ def best_of(python, values, options):
     return y, back
 
 
-# -- sequences ------------------------------------------------------------------------------------------
+# -- sequences -------------------------------------------------------------------------------------
 
 
 @augments(list)
@@ -204,7 +205,7 @@ def enumerate_(values, start=0):
 @augments(zip)
 def zip_(*values, **options):
     rows = [sequence(value) for value in values]
-    made = list(zip(*rows, **options))
+    made = list(zip(*rows, **options))  # noqa: B905 (`strict` is the caller's)
     count = len(made)
     tail = [len(row) - count for row in rows]
 
@@ -221,7 +222,7 @@ def zip_(*values, **options):
 
 @as_python(map)
 def map_(f, *values):
-    return [f(*row) for row in zip(*values)]
+    return [f(*row) for row in zip(*values, strict=False)]
 
 
 @as_python(filter)
@@ -280,7 +281,7 @@ def all_(values):
     return True
 
 
-# -- copies -----------------------------------------------------------------------------------------------
+# -- copies ----------------------------------------------------------------------------------------
 
 
 def copied(value, deep, memo):
@@ -351,7 +352,7 @@ def replace_(value, **changes):
     return y, back
 
 
-# -- dataclasses: their `__init__` is generated, and has no source -----------------------------------------
+# -- dataclasses: their `__init__` is generated, and has no source ---------------------------------
 
 
 def generated_init(cls):
@@ -409,7 +410,7 @@ CONSTRUCTORS.append(generated_init)
 inert(new_instance, init_fields, is_init_only)
 
 
-# -- the operator module ------------------------------------------------------------------------------------
+# -- the operator module ---------------------------------------------------------------------------
 
 
 @as_python(operator.getitem)
@@ -440,9 +441,7 @@ def partial_(f, *args, **keywords):
     y = functools.partial(f, *args, **keywords)
 
     def back(ct, store):
-        if ct is None:
-            return (None,) * (1 + len(args) + len(keywords))
-        own, given, named = ct
+        own, given, named = whole_of_partial(y, ct, store.take)
         return (own, *given, *named)
 
     return y, back

@@ -59,8 +59,9 @@ def parts_of(value):
     if isinstance(value, MethodType):
         yield None, None, value.__self__
     elif isinstance(value, functools.partial):
-        for part in (value.func, *value.args, *value.keywords.values()):
-            yield value, None, part
+        yield value, None, value.func
+        for key, part in (*enumerate(value.args), *value.keywords.items()):
+            yield value, key, part
     elif isinstance(value, tuple | list):
         for index, part in enumerate(value):
             yield value, index, part
@@ -83,7 +84,7 @@ def is_filled(cell: CellType) -> bool:
     return True
 
 
-def with_captured(root, captured: list[Captured], values: list):
+def with_captured(root, captured: list[Captured], values: list) -> Any:
     """`root` with `values` in the places of the captured arrays; the originals stay as they are."""
     new = {(id(c.owner), c.key): value for c, value in zip(captured, values, strict=True)}
     memo: dict[int, Any] = {}
@@ -102,10 +103,9 @@ def with_captured(root, captured: list[Captured], values: list):
         if isinstance(value, MethodType):
             return MethodType(value.__func__, rebuild(value.__self__))
         if isinstance(value, functools.partial):
-            args = [rebuild(a) for a in value.args]
-            return functools.partial(
-                rebuild(value.func), *args, **{k: rebuild(v) for k, v in value.keywords.items()}
-            )
+            args = [part(value, i, a) for i, a in enumerate(value.args)]
+            keywords = {k: part(value, k, v) for k, v in value.keywords.items()}
+            return functools.partial(part(value, None, value.func), *args, **keywords)
         if isinstance(value, tuple):
             items = [part(value, i, v) for i, v in enumerate(value)]
             return type(value)(*items) if hasattr(value, "_fields") else tuple(items)

@@ -7,11 +7,12 @@ key; whatever moves items about moves the slots the other way in reverse.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from types import FunctionType
 
 from flux.ad import registry
 from flux.ad.cotangents import accumulate
-from flux.ad.indexed import Indexed, merge
+from flux.ad.indexed import Indexed, form_of, merge
 from flux.ad.registry import AUGMENTED, augments
 from flux.ad.runtime import call, carries, items, no_back, not_differentiable, nothing
 from flux.ad.spaces import space_of
@@ -24,7 +25,7 @@ NONE2 = (None, None)
 NONE3 = (None, None, None)
 
 
-# -- building ---------------------------------------------------------------------------------------
+# -- building --------------------------------------------------------------------------------------
 
 
 @augments(prims.tuple_)
@@ -119,7 +120,7 @@ def give_back(value, cts, store):
         total = None
         for i, ct in enumerate(cts):
             if ct is not None:
-                part = Indexed(value, i, ct)
+                part = Indexed(form_of(value), i, ct)
                 total = part if total is None else merge(total, part)
         return total
     if any([ct is not None for ct in cts]):
@@ -166,7 +167,7 @@ def merge_dict(*pairs):
     return made, back
 
 
-# -- taking apart -------------------------------------------------------------------------------------
+# -- taking apart ----------------------------------------------------------------------------------
 
 
 @augments(prims.unpack)
@@ -231,7 +232,7 @@ def getitem(owner, index):
             return NONE2
 
         return owner[index], back_subclass
-    if isinstance(owner, type) or not carries(owner):
+    if issubclass(kind, type) or not carries(owner):
         return owner[index], nothing(2)
     raise not_differentiable(kind.__getitem__)
 
@@ -313,6 +314,34 @@ def setitem(owner, index, value):
     return None, back
 
 
+@augments(prims.update_item)
+def update_item(owner, index, value):
+    """`owner[index] = value`, and the owner afterwards: a new array where it cannot change."""
+    rule = AUGMENTED.get((prims.update_item, type(owner)))
+    if rule is None:
+        if space_of(type(owner)) is not None:  # its type is met for the first time
+            rule = AUGMENTED.get((prims.update_item, type(owner)))
+    if rule is not None:
+        return rule(owner, index, value)
+    _, inner = setitem(owner, index, value)
+    return owner, lambda ct, store: inner(None, store)
+
+
+@augments(prims.put_item)
+def put_item(owner, index, value):
+    """Put a changed array back where it was read; anything else changed in place."""
+    if space_of(type(value)) is None:
+        return owner, lambda ct, store: (ct, None, None)
+    return update_item(owner, index, value)
+
+
+@augments(prims.put_attribute)
+def put_attribute(owner, name, value):
+    if space_of(type(value)) is None:
+        return None, nothing(3)
+    return call(setattr, owner, name, value)
+
+
 def set_slice(owner, index, value):
     items = tuple(value)
     before = len(owner)
@@ -344,8 +373,8 @@ def delitem(owner, index):
         _, inner = list_pop(owner, index)
         return None, lambda ct, store: (inner(None, store)[0], None)
     if isinstance(owner, list):
-        return None, lambda ct, store, inner=set_slice(owner, index, ())[1]: (
-            inner(ct, store)[0], None)  # fmt: skip
+        _, inner = set_slice(owner, index, ())
+        return None, lambda ct, store: (inner(ct, store)[0], None)
     if isinstance(owner, dict):
         del owner[index]
 
@@ -361,7 +390,7 @@ def delitem(owner, index):
     return None, nothing(2)
 
 
-# -- methods of lists ---------------------------------------------------------------------------------
+# -- methods of lists ------------------------------------------------------------------------------
 
 
 def moved(store, owner, before: int, after: int, source):
@@ -479,7 +508,7 @@ def list_sort(owner, **options):
     return None, back
 
 
-# -- methods of dicts ---------------------------------------------------------------------------------
+# -- methods of dicts ------------------------------------------------------------------------------
 
 
 @augments(dict.get)
@@ -590,7 +619,7 @@ for method in (dict.keys, list.index, list.count, tuple.index, tuple.count):
     AUGMENTED[method] = no_back(method)
 
 
-# -- iteration ----------------------------------------------------------------------------------------
+# -- iteration -------------------------------------------------------------------------------------
 
 
 def no_item(ct, store):
@@ -621,16 +650,17 @@ def tuple_pairs(values):
 
 
 def array_pairs(values):
+    form = form_of(values)
     for index, item in enumerate(values):
 
         def back(ct, store, index=index):
-            return (None,) if ct is None else (Indexed(values, index, ct),)
+            return (None,) if ct is None else (Indexed(form, index, ct),)
 
         yield item, back
 
 
 @augments(iter)
-def pairs(values):
+def pairs(values) -> Iterator:
     """Items and pullbacks of any iterable."""
     if isinstance(values, tuple):
         return tuple_pairs(values)
@@ -696,7 +726,7 @@ def items_again(values):
     return Paired(values), back
 
 
-# -- concatenation and repetition ---------------------------------------------------------------------
+# -- concatenation and repetition ------------------------------------------------------------------
 
 
 def concatenate(kind):

@@ -7,6 +7,7 @@ Objects keep their cotangents in the store, by identity and attribute name; prop
 from __future__ import annotations
 
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import Any
 
 from flux.ad import registry
 from flux.ad.registry import AUGMENTED, augments
@@ -41,32 +42,30 @@ def attribute_rule(kind, name):
 
 
 @augments(prims.getattr_, getattr)
-def getattr_(owner, name, *default):
+def getattr_(owner, name, *default) -> Any:
+    """`owner.name`; a default is used, and gets the cotangent, where there is no such attribute."""
+    if default:
+        return getattr_or(owner, name, *default)
     kind = type(owner)
     found = getattr(kind, name, None)
     rule = attribute_rule(kind, name) if space_of(kind) is not None else None
-    if rule is None and type(found) is property:
-        y, inner = call(found.fget, owner)
-
-        def back_property(ct, store):
-            return inner(ct, store)[0], None
-
-        return y, back_property
     if rule is not None:
         y, own = rule(owner)
-
-        def back_rule(ct, store):
-            return own(ct, store)[0], None
-
-        return y, back_rule
-    if found is None and missing(kind, owner, name) and not default:
+    elif type(found) is property:
+        y, own = call(found.fget, owner)
+    elif found is None and missing(kind, owner, name):
         y, own = call(kind.__getattr__, owner, name)
+    else:
+        return read_attribute(owner, name)
+    return y, lambda ct, store: (own(ct, store)[0], None)
 
-        def back_missing(ct, store):
-            return own(ct, store)[0], None
 
-        return y, back_missing
-    return read_attribute(owner, name, *default)
+def getattr_or(owner, name, default):
+    is_property = type(getattr(type(owner), name, None)) is property
+    if not is_property and not hasattr(owner, name):
+        return default, lambda ct, store: (None, None, ct)
+    y, inner = getattr_(owner, name)
+    return y, lambda ct, store: (*inner(ct, store), None)
 
 
 def missing(kind, owner, name) -> bool:
@@ -75,13 +74,13 @@ def missing(kind, owner, name) -> bool:
     return type(hook) is FunctionType and name not in getattr(owner, "__dict__", ())
 
 
-def read_attribute(owner, name, *default):
+def read_attribute(owner, name):
     """A stored attribute, a bound method, or a field of a named tuple."""
-    y = getattr(owner, name, *default)
+    y = getattr(owner, name)
     kind = type(y)
     if kind in SPACES or isinstance(y, tuple) or space_of(kind) is not None:
         if isinstance(owner, ModuleType | type):
-            return y, nothing(2 + len(default))
+            return y, nothing(2)
         if isinstance(owner, tuple):
             return y, field_back(owner, name)
 
@@ -89,7 +88,7 @@ def read_attribute(owner, name, *default):
             store.add(owner, name, ct)
             return NONE2
 
-        return y, back if not default else with_default(owner, name)
+        return y, back
     if kind is MethodType or kind is BuiltinFunctionType:
         return y, to_owner
     if callable(y) and not isinstance(owner, ModuleType | type | tuple):
@@ -99,20 +98,7 @@ def read_attribute(owner, name, *default):
             return NONE2
 
         return y, back_callable
-    return y, nothing(2 + len(default))
-
-
-def with_default(owner, name):
-    """`getattr(owner, name, default)`: the cotangent goes where the value came from."""
-    present = hasattr(owner, name)
-
-    def back(ct, store):
-        if present:
-            store.add(owner, name, ct)
-            return NONE3
-        return None, None, ct
-
-    return back
+    return y, nothing(2)
 
 
 def field_back(owner, name):

@@ -1,7 +1,7 @@
 """Derivatives of Python's operators, on numbers, arrays and objects that define them.
 
-Two plain values (numbers, arrays) meet the formula at once. Anything else goes Python's own way: the
-`__mul__` or `__rmul__` of a class is called and differentiated as any other function.
+Two plain values (numbers, arrays) meet the formula at once. Anything else goes Python's own way:
+the `__mul__` or `__rmul__` of a class is called and differentiated as any other function.
 """
 
 from __future__ import annotations
@@ -316,7 +316,7 @@ def matmul_only_right(a, b):
     return by_class(MATMUL, a, b)
 
 
-# -- one argument -----------------------------------------------------------------------------------
+# -- one argument ----------------------------------------------------------------------------------
 
 
 def neg(a):
@@ -369,7 +369,7 @@ def back_of_nothing(ct, store):
     return (None,)
 
 
-# -- user classes, and sequences ----------------------------------------------------------------------
+# -- user classes, and sequences -------------------------------------------------------------------
 
 
 def by_class(prim, a, b):
@@ -435,12 +435,11 @@ def inplace(prim, name):
     """`a += b`: the class's own `__iadd__` if it has one, otherwise `a + b`."""
 
     def augmented(a, b):
-        if type(a) in VALUE:
-            refuse_shared(a)
-            return AUGMENTED[prim](a, b)
         rule = AUGMENTED.get(("inplace", prim, type(a)))
         if rule is not None:
             return rule(a, b)
+        if type(a) in VALUE:
+            return AUGMENTED[prim](a, b)
         method = getattr(type(a), name, None)
         if type(method) is FunctionType:
             y, inner = call(method, a, b)
@@ -449,10 +448,6 @@ def inplace(prim, name):
         return AUGMENTED[prim](a, b)
 
     return augmented
-
-
-def refuse_shared(a):
-    """NumPy changes an array in place: allowed where nobody else can see it."""
 
 
 BINARY = {prim.name: prim for prim in prims.BINARY.values()}

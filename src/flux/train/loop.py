@@ -1,4 +1,4 @@
-"""The training loop: for each batch one compiled step, its loss looked at while the next one runs."""
+"""The training loop: for each batch one compiled step, its loss read while the next one runs."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Run:
         self.display.update(self.epoch, self.step, loss, **metrics)
 
     def look(self) -> None:
-        """Read the loss of the last step; the ones after it have been refused if it is not finite."""
+        """Read the loss of the last step; if it is not finite, the later ones were refused."""
         if self.unseen is None:
             return
         (value, batch), self.unseen = self.unseen, None
@@ -141,5 +141,6 @@ def parts(value) -> tuple[Any, dict[str, Any]]:
     """The loss and the metrics in what a loss function returned."""
     if not isinstance(value, tuple):
         return value, {}
+    loss = value[0]
     metrics = value[1] if len(value) > 1 and isinstance(value[1], dict) else {}
-    return value[0], {name: part for name, part in metrics.items() if getattr(part, "ndim", 0) == 0}
+    return loss, {name: part for name, part in metrics.items() if getattr(part, "ndim", 0) == 0}

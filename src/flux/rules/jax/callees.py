@@ -1,4 +1,4 @@
-"""Which callees are JAX's: their leaves, what has no derivative, and second derivatives of leaves."""
+"""Which callees are JAX's: the leaves, what has no derivative, and second derivatives of leaves."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ APPLIED = Leaf(applied, own=True)
 registry.FINDERS.append(finder)
 
 
-# -- a second derivative: a leaf's passes are functions of JAX themselves ---------------------------
+# -- a second derivative: a leaf's passes are functions of JAX themselves --------------------------
 
 
 def forward_again(record, arrays):
@@ -126,7 +126,7 @@ def backward_again(record, residuals, cts):
 AUGMENTED[forward] = forward_again
 AUGMENTED[backward] = backward_again
 
-# -- no derivative ----------------------------------------------------------------------------------
+# -- no derivative ---------------------------------------------------------------------------------
 
 FLAT = """
 shape ndim size result_type issubdtype iscomplexobj isrealobj isscalar argmax argmin nanargmax

@@ -27,6 +27,7 @@ from flux.rules.jax.trees import leaf_cotangents
 __all__ = ["Leaf", "Pull", "is_own"]
 
 ArrayImpl = type(jnp.zeros(()))
+CONFIG: Any = jax.config  # JAX makes its attributes at run time
 NUMBERS = (float, complex)
 ROOTS = frozenset(
     "jax jaxlib optax diffrax equinox lineax optimistix flax haiku distrax chex numpyro".split()
@@ -46,7 +47,7 @@ def is_own(f) -> bool:
     return "<locals>" not in getattr(f, "__qualname__", "<locals>")
 
 
-# -- the arguments of a call ------------------------------------------------------------------------
+# -- the arguments of a call -----------------------------------------------------------------------
 
 
 class Array:
@@ -104,7 +105,7 @@ def by_value(x):
     return kind, x
 
 
-# -- records ------------------------------------------------------------------------------------------
+# -- records ---------------------------------------------------------------------------------------
 
 
 class Record:
@@ -201,7 +202,7 @@ def backward(record, residuals, cts):
     return record.pull(residuals, cts)
 
 
-# -- leaves -------------------------------------------------------------------------------------------
+# -- leaves ----------------------------------------------------------------------------------------
 
 
 class Leaf:
@@ -239,7 +240,7 @@ class Leaf:
         """The record of a signature, or one for this call alone."""
         if key is None or captured:
             return Direct(caller(self.f, treedef, static, captured), moving, len(captured))
-        key = (treedef, key, jax.config.jax_enable_x64)
+        key = (treedef, key, CONFIG.jax_enable_x64)
         record = self.records.get(key)
         if record is None:
             while len(self.records) >= LIMIT:

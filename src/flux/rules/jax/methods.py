@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import functools
 
+import jax.numpy as jnp
+import numpy as np
+
 from flux.ad import registry
-from flux.ad.registry import AUGMENTED
+from flux.ad.registry import AUGMENTED, inert
 from flux.ad.runtime import call, no_back, nothing
 from flux.ad.spaces import project
 from flux.errors import NotDifferentiable, user_line
+from flux.ir import prims
 from flux.rules.jax.leaf import Leaf
-from flux.rules.jax.space import is_inexact, is_jax
+from flux.rules.jax.space import RULES, is_inexact, is_jax
 
 INERT_METHODS = frozenset(
-    """argmax argmin argsort argpartition any all nonzero block_until_ready devices is_deleted delete
-    copy_to_host_async searchsorted on_device_size_in_bytes __len__""".split()
+    """argmax argmin argsort argpartition any all nonzero block_until_ready devices is_deleted
+    delete copy_to_host_async searchsorted on_device_size_in_bytes __len__""".split()
 )
 INERT_ATTRIBUTES = frozenset(
     """shape ndim size dtype nbytes itemsize weak_type sharding aval device committed
@@ -103,7 +107,7 @@ registry.METHOD_FINDERS.append(find_method)
 registry.ATTRIBUTE_FINDERS.append(find_attribute)
 
 
-# -- updates ----------------------------------------------------------------------------------------
+# -- updates ---------------------------------------------------------------------------------------
 
 
 class At:
@@ -159,9 +163,24 @@ def update(name: str):
     def function(array, index, *value, **options):
         return getattr(array.at[index], name)(*value, **options)
 
-    AUGMENTED[function] = Leaf(function, own=True)
+    leaf = Leaf(function, own=True)
+    AUGMENTED[function] = lambda array, index, *value, **options: leaf(
+        array, places_of(index), *value, **options
+    )
     return function
 
 
+def places_of(index):
+    """Numbers in an index as arrays: one compiled update serves all places."""
+    if type(index) is int:
+        return np.int32(index)
+    if type(index) is tuple:
+        return tuple([np.int32(part) if type(part) is int else part for part in index])
+    return index
+
+
+inert(places_of)
 NAMES = "get set add subtract multiply divide power min max"
 UPDATES = {name: update(name) for name in NAMES.split()}
+RULES[prims.update_item] = AUGMENTED[UPDATES["set"]]
+RULES[abs] = Leaf(jnp.abs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from flux.ad import registry
 from flux.ad.cotangents import dense
@@ -15,7 +16,7 @@ from flux.rules.operators import LOGARITHMS
 
 __all__ = ["ARRAYS", "is_inexact", "is_jax"]
 
-ARRAYS = (jax.Array, jax.core.Tracer)
+ARRAYS = (jax.Array, Tracer)
 INEXACT: dict = {}
 """By dtype: does it carry derivatives? Filled as dtypes are met."""
 
@@ -72,14 +73,13 @@ def lookup(kind: type) -> Space | None:
     registry.INDEXERS[kind] = getitem
     SCATTER[kind] = scatter
     LOGARITHMS[kind] = safe_log
-    AUGMENTED[abs, kind] = lambda x: registry_call(jnp.abs, x)
+    for operation, rule in RULES.items():
+        AUGMENTED[operation, kind] = rule
     return JAX_SPACE
 
 
-def registry_call(f, x):
-    from flux.ad.runtime import call
-
-    return call(f, x)
+RULES: dict = {}
+"""Rules of operations, for every kind of JAX array."""
 
 
 def safe_log(a):

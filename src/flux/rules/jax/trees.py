@@ -70,7 +70,7 @@ def child_of(value, name):
 inert(paths_of, places_of, name_of, child_of, jax.tree_util.tree_structure, jax.tree.structure)
 
 
-# -- functions of trees -----------------------------------------------------------------------------
+# -- functions of trees ----------------------------------------------------------------------------
 
 
 def flatten(tree, *rest, **options):

@@ -9,8 +9,10 @@ from flux.rules.numpy import (
     reductions,
     shapes,
     ufuncs,
+    writes,
 )
 
 __all__ = [
     "fourier", "indexing", "linalg", "methods", "products", "reductions", "shapes", "ufuncs",
+    "writes",
 ]  # fmt: skip

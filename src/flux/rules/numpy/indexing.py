@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from sys import getrefcount
+from typing import Any
+
 import numpy as np
 from numpy import ndarray
 
 from flux.ad import registry
 from flux.ad.cotangents import dense
-from flux.ad.indexed import SCATTER, Indexed
+from flux.ad.indexed import SCATTER, Form, Indexed
 from flux.ad.registry import AUGMENTED, augments, inert
+from flux.ad.runtime import nothing
 from flux.ad.spaces import project
 from flux.rules.numpy.forms import augmented_like, like, no_rule, refused, rule
 from flux.rules.numpy.reductions import kept
@@ -23,17 +27,27 @@ NONE2 = (None, None)
 def getitem(x, index):
     """`x[index]`: the cotangent is kept as a read until the whole is needed."""
 
+    if x.dtype.kind not in "fc":
+        return x[index], nothing(2)
+    form = Form(x.shape, x.dtype)
+    if isinstance(index, ndarray):
+        index = index.copy()
+
     def back(ct, store):
-        if ct is None or x.dtype.kind not in "fc":
+        if ct is None:
             return NONE2
-        return Indexed(x, index, dense(ct)), None
+        return Indexed(form, index, dense(ct)), None
 
     return x[index], back
 
 
 def scatter(like, reads):
     """Zeros of the shape of `like`, with all reads added at their places."""
-    total = np.zeros(like.shape, like.dtype)
+    return add_reads(np.zeros(like.shape, like.dtype), reads)
+
+
+def add_reads(total, reads):
+    """Add reads to an array, in place."""
     rows = [read for read in reads if type(read[0]) is int]
     if len(rows) > 8:
         add_rows(total, rows)
@@ -44,6 +58,29 @@ def scatter(like, reads):
         else:
             total[index] += ct
     return total
+
+
+def whole(ct, own: bool):
+    """A cotangent as an array, and whether it is nobody else's and may be changed.
+
+    Args:
+        ct: an array or reads of rows; where one of the reads is a whole array that only `ct`
+            holds, the others are added to it in place.
+        own: only the caller holds `ct`.
+    """
+    if type(ct) is not Indexed:
+        return ct, own and ct.base is None and ct.flags.writeable
+    reads, total, part = [], None, ct
+    while part is not None and type(part.ct) is not Indexed:
+        if own and part.index is ... and total is None and getrefcount(part.ct) <= 2:
+            total = part.ct
+        else:
+            reads.append((part.index, part.ct))
+        own = own and getrefcount(part.before) <= 2
+        part = part.before
+    if part is None and total is not None and total.base is None and total.flags.writeable:
+        return add_reads(total, reads), True
+    return ct.dense(), True
 
 
 def add_rows(total, reads):
@@ -76,14 +113,14 @@ def scatter_again(like, reads):
     return scatter(like, reads), back
 
 
-SCATTER[ndarray] = scatter
+SCATTER[Form] = scatter
 AUGMENTED[scatter] = scatter_again
 registry.INDEXERS[ndarray] = getitem
 inert(has_arrays, is_mask)
 
 
 @like(np.take, ndarray.take)
-def take(a, indices, axis=None, out=None, mode="raise"):
+def take(a, indices, axis=None, out=None, mode: Any = "raise"):
     if mode != "raise":
         count = np.size(a) if axis is None else np.shape(a)[axis]
         indices = np.arange(count).take(indices, mode=mode)

@@ -6,6 +6,8 @@ Townsend (2016), Differentiating the singular value decomposition.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from flux.ad.registry import AUGMENTED
@@ -171,7 +173,7 @@ def svdvals(x, /):
 
 
 @like(np.linalg.eigvalsh)
-def eigvalsh(a, UPLO="L"):
+def eigvalsh(a, UPLO: Any = "L"):
     return np.linalg.eigh(a, UPLO)[0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
@@ -180,7 +181,7 @@ rule(np.convolve, a=first_of_convolution, v=second_of_convolution)
 
 
 @like(np.correlate)
-def correlate(a, v, mode="valid"):
+def correlate(a, v, mode: Any = "valid"):
     if len(v) > len(a):
         raise refused("np.correlate with the longer array second", "Swap the arrays.")
     return np.convolve(a, np.conj(v[::-1]), mode)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy import ndarray
 
@@ -191,7 +193,7 @@ def std(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, **options):
 
 
 @like(np.average)
-def average(a, axis=None, weights=None, returned=False, **options):
+def average(a, axis: Any = None, weights=None, returned=False, **options):
     a = np.asarray(a)
     if weights is None:
         value = np.mean(a, axis, **options)
@@ -236,7 +238,7 @@ def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
 @like(np.quantile)
 def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False,
              *, weights=None):  # fmt: skip
-    if method != "linear" or weights is not None or isinstance(axis, tuple) and len(axis) > 1:
+    if method != "linear" or weights is not None or isinstance(axis, tuple) and axis[1:]:
         raise refused("np.quantile with a method, weights or several axes", "Use one axis.")
     a = np.asarray(a)
     axis = axis[0] if isinstance(axis, tuple) else axis

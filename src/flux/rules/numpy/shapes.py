@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy import ndarray
 
@@ -411,7 +413,9 @@ rule(np.full_like, fill_value=lambda ct, y, fill_value, **_: ct)
 
 
 @like(np.linspace)
-def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, **options):
+def linspace(
+    start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, **options
+) -> Any:
     share = np.arange(num) / max(num - 1 if endpoint else num, 1)
     start, stop = np.broadcast_arrays(np.asarray(start), np.asarray(stop))
     share = np.reshape(share, (num,) + (1,) * start.ndim)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from flux.ad.registry import AUGMENTED, inert
@@ -12,14 +14,14 @@ __all__ = ["INEXACT", "apart", "differs", "of_items", "summed_to"]
 
 INEXACT = (np.float16, np.float32, np.float64, np.longdouble, np.complex64, np.complex128,
            np.clongdouble)  # fmt: skip
-OWN = (np.ndarray, np.generic, float, complex, int)
+OWN: tuple[Any, ...] = (np.ndarray, np.generic, float, complex, int)
 
 
 def zero_array(x):
     return np.zeros_like(x) if x.dtype.kind in "fc" else None
 
 
-def project_array(ct, x):
+def project_array(ct: Any, x):
     """Sum over broadcast axes, take the real part for a real primal, cast to its dtype."""
     if x.dtype.kind not in "fc":
         return None
@@ -68,7 +70,7 @@ def zero_scalar(x):
     return type(x)(0)
 
 
-def project_scalar(ct, x):
+def project_scalar(ct: Any, x):
     if not isinstance(ct, OWN):
         ct = numbers(ct)
         if not isinstance(ct, np.ndarray):
