@@ -63,3 +63,19 @@ def test_value_and_gradient_agree_with_plain_python(sample):
         assert math.isclose(found, expected, rel_tol=2e-5, abs_tol=1e-7), (found, expected)
     again = back(1.0)
     assert [at(again, p) for p, _ in floats(args)] == [at(gradients, p) for p, _ in floats(args)]
+
+
+SCALAR = [s for s in SAMPLES if s.args and all(type(a) is float for a in s.args)]
+
+
+@pytest.mark.parametrize("sample", SCALAR, ids=lambda s: getattr(s.fn, "__name__", "object"))
+def test_second_derivative_agrees_with_differences_of_the_first(sample):
+    def slopes(*args):
+        return sum(flux.gradient(sample.fn, *args))
+
+    found = flux.gradient(slopes, *sample.args)
+    for place, at_point in enumerate(sample.args):
+        step = 1e-5 * max(1.0, abs(at_point))
+        high, low = (slopes(*moved(sample.args, (place,), s)) for s in (step, -step))
+        expected = (high - low) / (2 * step)
+        assert math.isclose(found[place], expected, rel_tol=1e-4, abs_tol=1e-5)

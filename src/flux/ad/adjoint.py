@@ -424,16 +424,15 @@ class Adjoint:
             whole = self.fresh("whole")
             self.out.append(Call((whole,), Const(self.rt.dense, "dense"), (ct,), call.where))
             return whole
-        if any(isinstance(t, tuple) for t in call.targets):
-            parts = []
-            for target in call.targets:
-                group = target if isinstance(target, tuple) else None
-                parts.append(self.tuple_of(group, env, call) if group else env.pop(target, NONE))  # type: ignore[arg-type]
-            return self.tuple_or_none(parts, call)
         return self.tuple_of(call.targets, env, call)
 
     def tuple_of(self, targets, env: Env, call: Call) -> Operand:
-        return self.tuple_or_none([env.pop(t, NONE) for t in targets], call)
+        """The cotangents of targets as a tuple; those of a tuple of targets are one inside it."""
+        parts = [
+            self.tuple_of(t, env, call) if isinstance(t, tuple) else env.pop(t, NONE)
+            for t in targets
+        ]
+        return self.tuple_or_none(parts, call)
 
     def tuple_or_none(self, parts: list[Operand], call: Call) -> Operand:
         if all(p == NONE for p in parts):

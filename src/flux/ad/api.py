@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from types import FunctionType, MethodType
 from typing import Any
 
 from flux.ad import runtime
-from flux.ad.cotangents import deposit, gradient_of, snapshot
+from flux.ad.cotangents import dense, deposit, gradient_of, snapshot
 from flux.ad.registry import AUGMENTED, INERT, augments
 from flux.ad.spaces import project, space_of, zero_of
 from flux.ad.store import Store
@@ -196,10 +197,14 @@ def value_and_grad(
 def rule(fn: Callable) -> Callable:
     """Give `fn` a derivative of its own.
 
-    The decorated function takes the arguments of `fn` and returns `(y, back)`; `back(ct)` returns
-    a tuple, one cotangent per positional argument (`None` for none).
+    The decorated function takes the arguments of `fn` and returns `(y, back)`; `back(ct)` takes
+    the cotangent of `y`, in the structure of `y`, and returns a tuple, one cotangent per positional
+    argument (`None` for none). Arguments of `fn` that are passed by keyword are handed over by
+    position where `fn` allows both. After the cotangents of positional arguments the tuple may end
+    with a dict: those of arguments that can only be passed by keyword.
 
-    Raises: `FluxError` at the reverse pass, naming `fn`, if the number of cotangents is wrong.
+    Raises: `FluxError` at the reverse pass, naming `fn`, if the number of cotangents is wrong, or if
+        nothing is said about a number or array that was passed by keyword.
 
     >>> import flux
     >>> def cube(x):
@@ -210,19 +215,23 @@ def rule(fn: Callable) -> Callable:
     >>> flux.gradient(cube, 2.0)
     (12.0,)
     """
+    in_order = by_position(fn)
 
     def register(augmented: Callable) -> Callable:
         def own_rule(*args, **keywords):
-            y, own = augmented(*args, **keywords)
+            values, named = in_order(args, keywords) if keywords else (args, keywords)
+            y, own = augmented(*values, **named)
 
             def back(ct, store):
-                if ct is None:
+                whole = structural(y, ct, store)
+                if whole is None:
                     return (None,) * (len(args) + len(keywords))
-                cts = own(ct)
-                if not isinstance(cts, tuple) or len(cts) != len(args):
-                    check_arity(fn, cts, len(args))
-                parts = [deposit(v, c, store) for v, c in zip(args, cts, strict=True)]
-                return (*parts, *[None for _ in keywords])
+                cts, others = said(fn, own(whole), values, named)
+                parts = [deposit(v, c, store) for v, c in zip(values, cts, strict=True)]
+                rest = {k: deposit(v, others.get(k), store) for k, v in named.items()}
+                names = in_order.names[len(args) : len(values)]
+                rest.update(zip(names, parts[len(args) :], strict=True))
+                return (*parts[: len(args)], *[rest[k] for k in keywords])
 
             return y, back
 
@@ -232,14 +241,57 @@ def rule(fn: Callable) -> Callable:
     return register
 
 
-def check_arity(fn, cts, count) -> None:
+class by_position:
+    """Turns keyword arguments of `fn` into positional ones as far as its signature allows."""
+
+    def __init__(self, fn: Callable):
+        try:
+            self.signature = inspect.signature(fn)
+        except (TypeError, ValueError):
+            self.signature, self.names = None, ()
+            return
+        kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        self.names = tuple(n for n, p in self.signature.parameters.items() if p.kind in kinds)
+
+    def __call__(self, args: tuple, keywords: dict) -> tuple[tuple, dict]:
+        if self.signature is None:
+            return args, keywords
+        bound = self.signature.bind(*args, **keywords)
+        return bound.args, bound.kwargs
+
+
+def structural(y, ct, store):
+    """The cotangent of a result in its structure: that of what can change is in the store."""
+    if ct is not None or space_of(type(y)) is not None:
+        return dense(ct)
+    memo: dict[int, Any] = {}
+    snapshot(y, memo)
+    return gradient_of(y, ct, store, memo, {}) if memo or isinstance(y, tuple) else None
+
+
+def said(fn, cts, values: tuple, named: dict) -> tuple[tuple, dict]:
+    """What the pullback of a rule returned: cotangents by position and by keyword."""
+    others: dict = {}
+    silent = [k for k, v in named.items() if runtime.carries(v)]
+    if isinstance(cts, tuple) and len(cts) == len(values) + 1 and isinstance(cts[-1], dict):
+        cts, others, silent = cts[:-1], cts[-1], []
     got = f"{len(cts)} cotangents" if isinstance(cts, tuple) else f"a {type(cts).__name__}"
-    raise FluxError(
-        f"the rule of `{fn.__name__}` returned {got} from its pullback; expected a tuple of "
-        f"{count}, one per positional argument.",
-        where=user_line(),
-        hint="Return (ct_x,) for one argument, and None for an argument without derivative.",
-    )
+    if not isinstance(cts, tuple) or len(cts) != len(values):
+        raise FluxError(
+            f"the rule of `{fn.__name__}` returned {got} from its pullback; expected a tuple of "
+            f"{len(values)}, one per positional argument.",
+            where=user_line(),
+            hint="Return (ct_x,) for one argument, and None for an argument without derivative.",
+        )
+    if silent:
+        raise FluxError(
+            f"the rule of `{fn.__name__}` says nothing about the derivative in `{silent[0]}`, "
+            "which was passed by keyword.",
+            where=user_line(),
+            hint="Let its pullback return a dict after the other cotangents: "
+            f"(..., {{{silent[0]!r}: ct}}), or an empty one.",
+        )
+    return cts, others
 
 
 def nograd(fn: Callable) -> Callable:

@@ -66,13 +66,14 @@ def whole_of_partial(value: partial, ct, slot) -> tuple:
     """The cotangents of a partial's function, arguments and keywords.
 
     Those by value are in `ct`; a callee that looked inside the partial left others in the store,
-    at the partial itself; `slot(owner, key)` reads them.
+    at the partial and the dict of its keywords; `slot(owner, key)` reads them.
     """
-    own, given, named = ct or (None, (None,) * len(value.args), (None,) * len(value.keywords))
+    keywords = value.keywords
+    own, given, named = ct or (None, (None,) * len(value.args), (None,) * len(keywords))
     return (
         accumulate(own, slot(value, None)),
         tuple([accumulate(c, slot(value, i)) for i, c in enumerate(given)]),
-        tuple([accumulate(c, slot(value, k)) for k, c in zip(value.keywords, named, strict=True)]),
+        tuple([accumulate(c, slot(keywords, k)) for k, c in zip(keywords, named, strict=True)]),
     )
 
 

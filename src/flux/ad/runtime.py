@@ -20,7 +20,7 @@ from flux.ad.registry import AUGMENTED, CONSTRUCTORS, FINDERS, INERT, is_inert
 from flux.ad.scalars import ScalarAdjoint, is_candidate, scalar_types
 from flux.ad.spaces import VALUE, project, space_of, zero_of
 from flux.errors import NotDifferentiable, SourceError, user_line
-from flux.ir.analyse import lower_collects
+from flux.ir.analyse import lower_collects, take_keywords
 from flux.ir.emit import Emitted, bind, emit
 from flux.ir.parse import parse
 from flux.ir.program import Prim, Program
@@ -239,6 +239,10 @@ def not_differentiable(f) -> NotDifferentiable:
 # -- functions with Python source ----------------------------------------------------------------
 
 
+BOUND = "__flux_augmented__"
+"""Where a function keeps its augmented forms by entry, so that all are freed together."""
+
+
 class Entry:
     """The adjoint of one code object, and how to bind it to a function of that code."""
 
@@ -258,7 +262,6 @@ class Entry:
         args = program.args
         self.plain = not (args.vararg or args.kwarg or args.kwonlyargs)
         self.count = len(program.params)
-        self.bound: tuple[Any, Any, Any] = (None, None, None)
 
     def holds_for(self, f: FunctionType) -> bool:
         """Are the global names still bound as the program assumes?"""
@@ -270,11 +273,13 @@ class Entry:
 
     def bind(self, f: FunctionType) -> FunctionType:
         """The augmented function for `f`: its globals, defaults and captured cells."""
-        owner, defaults, bound = self.bound
-        if owner is f and defaults is f.__defaults__:
-            return bound
+        known = f.__dict__.get(BOUND)
+        if known is not None and self in known:
+            defaults, bound = known[self]
+            if defaults is f.__defaults__ and bound.__globals__ is f.__globals__:
+                return bound
         own = dict(zip(f.__code__.co_freevars, f.__closure__ or (), strict=True))
-        cells = {**self.cells, **{name: own[name] for name in self.program.freevars}}
+        cells = {**self.cells, **{name: _captured(own, name) for name in self.program.freevars}}
         for name in self.forward.code.co_freevars:
             if name == "_globals":
                 cells[name] = _cell(f.__globals__)
@@ -282,7 +287,7 @@ class Entry:
                 cells[name] = _cell(cells[name.removeprefix("_cell_")])
         bound = bind(self.forward.code, f.__globals__, cells, like=f)
         if not f.__closure__:
-            self.bound = (f, f.__defaults__, bound)
+            f.__dict__[BOUND] = {**(known or {}), self: (f.__defaults__, bound)}
         return bound
 
     def augmented(self, f: FunctionType) -> Callable:
@@ -304,6 +309,11 @@ class Entry:
             adjoint = ScalarAdjoint(self.program, RUNTIME, types) if types else None
             self.variants[kinds] = Entry(self.program, adjoint) if adjoint else None
         return self.variants[kinds]
+
+
+def _captured(own: dict[str, Any], name: str):
+    """The cell of a captured variable; a generated function may know it as a cell only."""
+    return own[name] if name in own else own[f"_cell_{name}"].cell_contents
 
 
 def _by_types(general: Callable, entry: Entry, f: FunctionType) -> Callable:
@@ -381,13 +391,14 @@ def take_default(store, fn, index: int):
 
 
 ENTRIES: dict[int, tuple[Any, Entry]] = {}
-PROGRAMS: dict[int, tuple[CodeType, Program]] = {}
+PROGRAMS: dict[int, tuple[weakref.ref[CodeType], Program]] = {}
 LOCK = threading.RLock()
 
 
 def _remember(code: CodeType, program: Program) -> None:
     """Keep the program of a generated function, so that it can be differentiated in turn."""
-    PROGRAMS[id(code)] = (code, program)
+    key = id(code)
+    PROGRAMS[key] = (weakref.ref(code, lambda _, pop=PROGRAMS.pop: pop(key, None)), program)
 
 
 def entry_of(f: FunctionType) -> Entry:
@@ -412,6 +423,7 @@ def _program(f: FunctionType) -> Program:
     if known is not None:
         program = known[1]
         lower_collects(program.block)
+        take_keywords(program)
         return program
     try:
         return parse(f)
@@ -494,4 +506,6 @@ def project_again(ct, x):
 AUGMENTED[call] = call_again
 AUGMENTED[Pullback] = pullback_again
 AUGMENTED[project] = project_again
-INERT.update([_unbound, space_of, zero_of, resolve, carries, user_line, nothing])
+INERT.update(
+    [Entry.bind, Entry.variant, _unbound, space_of, zero_of, resolve, carries, user_line, nothing]
+)

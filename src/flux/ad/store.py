@@ -6,11 +6,33 @@ slots, so the order of reads and writes in the program is the only thing that ma
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 from flux.ad.cotangents import accumulate
 
-__all__ = ["Store"]
+__all__ = ["INSTANCES", "Store", "instance_dict"]
+
+INSTANCES: dict[int, weakref.ref] = {}
+"""By `id` of a `__dict__` that a program has read: the object whose attributes it holds."""
+
+
+def instance_dict(obj) -> dict:
+    """`obj.__dict__`: its items share the slots of the object's attributes."""
+    parts = obj.__dict__
+    key = id(parts)
+    INSTANCES[key] = weakref.ref(obj, lambda _, pop=INSTANCES.pop: pop(key, None))
+    return parts
+
+
+def identity(owner) -> int:
+    """What tells owners apart: an object and its `__dict__` are one."""
+    if INSTANCES and type(owner) is dict:
+        known = INSTANCES.get(id(owner))
+        obj = None if known is None else known()
+        if obj is not None and obj.__dict__ is owner:
+            return id(obj)
+    return id(owner)
 
 
 class Store:
@@ -28,7 +50,7 @@ class Store:
 
     def of(self, owner) -> dict:
         """The slots of `owner`, for reading and writing."""
-        key = id(owner)
+        key = identity(owner)
         slots = self.slots.get(key)
         if slots is None:
             self.owners[key] = owner
@@ -44,10 +66,10 @@ class Store:
 
     def take(self, owner, key):
         """A write: the slot's cotangent, which is `None` afterwards."""
-        slots = self.slots.get(id(owner))
+        slots = self.slots.get(identity(owner))
         return None if slots is None else slots.pop(key, None)
 
     def peek(self, owner, key):
         """The slot's cotangent, left where it is."""
-        slots = self.slots.get(id(owner))
+        slots = self.slots.get(identity(owner))
         return None if slots is None else slots.get(key)

@@ -21,7 +21,14 @@ from flux.ir.program import (
     targets_of,
 )
 
-__all__ = ["active_variables", "lower_collects", "outer_variables", "prune", "walk"]
+__all__ = [
+    "active_variables",
+    "lower_collects",
+    "outer_variables",
+    "prune",
+    "take_keywords",
+    "walk",
+]
 
 
 def walk(block: Block):
@@ -194,6 +201,14 @@ def outer_variables(block: Block, own: set[Var]) -> list[Var]:
                 note(statement.collect)
         note(inner.yields)
     return list(read)
+
+
+def take_keywords(program: Program) -> None:
+    """Let a program start with the statement that makes `**keywords` a value. In place."""
+    body = program.block.body
+    started = body and isinstance(body[0], Call) and body[0].fn is prims.var_keywords
+    if program.args.kwarg and not started:
+        body.insert(0, Call((), prims.var_keywords, (program.params[-1],), program.where))
 
 
 def lower_collects(block: Block) -> None:

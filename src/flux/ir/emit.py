@@ -37,7 +37,7 @@ class Emitted:
     """A program as Python.
 
     Attributes:
-        node: the function's syntax tree, every node at the user's position.
+        program: what was written; its syntax tree, large, is made again where it is shown.
         names: what the generated names of our own run time stand for.
         code: the compiled function; its free variables are the user's, `names`, `_globals` and
             `_cell_x` for each captured `x`.
@@ -46,13 +46,14 @@ class Emitted:
     def __init__(self, program: Program):
         self.program = program
         writer = Writer(program)
-        self.node = writer.function()
+        node = writer.function()
         self.names = writer.names
-        self.code = _compile(self.node, program, set(writer.names) | writer.specials)
+        self.code = _compile(node, program, set(writer.names) | writer.specials)
 
     def text(self, pullback: bool = False) -> str:
         """The function as readable Python, with the user's lines as comments."""
-        return _annotated(self.node, self.program.filename, "_pullback" * pullback)
+        node = Writer(self.program).function()
+        return _annotated(node, self.program.filename, "_pullback" * pullback)
 
 
 def emit(program: Program) -> Emitted:
@@ -282,11 +283,13 @@ def _store(target: Var | tuple) -> ast.expr:
 
 
 def _place(node, where: Where):
-    """Give every node without a position the range `where`."""
+    """Give every node without a position the range `where`; inside a node with one, all have."""
     todo = [node]
     while todo:
         current = todo.pop()
-        if "lineno" in current._attributes and not hasattr(current, "lineno"):
+        if "lineno" in current._attributes:
+            if hasattr(current, "lineno"):
+                continue
             current.lineno, current.col_offset = where.line, where.column
             current.end_lineno, current.end_col_offset = where.end_line, where.end_column
         todo.extend(ast.iter_child_nodes(current))

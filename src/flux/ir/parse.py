@@ -16,7 +16,7 @@ from types import FunctionType, ModuleType
 
 from flux.errors import NotDifferentiable, source_line
 from flux.ir import prims
-from flux.ir.analyse import prune
+from flux.ir.analyse import prune, take_keywords
 from flux.ir.program import (
     UNDEFINED,
     Block,
@@ -96,9 +96,6 @@ class Parser:
             self.refuse(node, f"`{self.fn.__name__}` is {kind}", "Return a list instead.")
         names = parameter_names(node.args)
         params = tuple(self.define(name) for name in names)
-        if node.args.kwarg:
-            keywords = self.env[node.args.kwarg.arg]
-            self.emit(Call((), prims.var_keywords, (keywords,), where))
         for name in names:
             if name in self.scope.shared:
                 self.store_cell(name, self.env[name], where)
@@ -124,6 +121,7 @@ class Parser:
             names=frozenset(self.taken),
             flags=self.fn.__code__.co_flags & PyCF_MASK,
         )
+        take_keywords(program)
         prune(program)
         guard_writes(program, self.scope.bound)
         return program

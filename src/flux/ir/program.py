@@ -111,7 +111,7 @@ class Prim:
 class Call:
     """`targets = fn(*args, **keywords)`; where `unpack`, the targets take a tuple apart.
 
-    A target may itself be a tuple of variables.
+    A target may itself be a tuple of targets.
     """
 
     targets: tuple[Var | tuple[Var, ...], ...]
@@ -253,13 +253,19 @@ def blocks_of(statement: Statement) -> tuple[Block, ...]:
     return ()
 
 
+def flat(targets: tuple) -> tuple[Var, ...]:
+    """All variables of targets that may be tuples of targets."""
+    if not any(isinstance(target, tuple) for target in targets):
+        return targets
+    return tuple(v for t in targets for v in (flat(t) if isinstance(t, tuple) else (t,)))
+
+
 def targets_of(statement: Statement) -> tuple[Var, ...]:
     """The variables that a statement assigns in the block it stands in."""
     if isinstance(statement, Move | Function):
         return (statement.target,)
     if isinstance(statement, Call):
-        nested = (t if isinstance(t, tuple) else (t,) for t in statement.targets)
-        return tuple(var for group in nested for var in group)
+        return flat(statement.targets)
     if isinstance(statement, If):
         return statement.targets
     if isinstance(statement, For | While):

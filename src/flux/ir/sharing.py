@@ -316,7 +316,9 @@ class Sharing:
         for var, (made, _) in self.made.items():
             root = self.root(var)
             held = root in group or (root in self.kept and var not in self.program.params)
-            if not held or made >= time or var in write.args or self.bases[var.base] > 1 or var.base in self.named:
+            if not held or made >= time or var in write.args:
+                continue
+            if self.bases[var.base] > 1 or var.base in self.named:
                 continue
             done = self.done.get(var)
             if (done is None or path[: len(done)] != done) and not self.read_later(var, write):

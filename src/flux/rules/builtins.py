@@ -448,8 +448,8 @@ def partial_(f, *args, **keywords):
 
 
 inert(len, isinstance, issubclass, callable, hasattr, id, hash, type, repr, str, int, bool, print,
-      range, slice, format, ord, chr, bin, hex, oct, bytes, object, super, iter, frozenset,
-      operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge,
+      range, slice, format, ord, chr, bin, hex, oct, bytes, object, object.__init__, super, iter,
+      frozenset, operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge,
       operator.not_, operator.is_, operator.is_not, operator.contains, operator.truth,
       dataclasses.fields, dataclasses.is_dataclass)  # fmt: skip
 AUGMENTED[slice] = no_back(slice)

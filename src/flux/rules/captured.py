@@ -60,8 +60,10 @@ def parts_of(value):
         yield None, None, value.__self__
     elif isinstance(value, functools.partial):
         yield value, None, value.func
-        for key, part in (*enumerate(value.args), *value.keywords.items()):
+        for key, part in enumerate(value.args):
             yield value, key, part
+        for key, part in value.keywords.items():
+            yield value.keywords, key, part
     elif isinstance(value, tuple | list):
         for index, part in enumerate(value):
             yield value, index, part
@@ -104,7 +106,7 @@ def with_captured(root, captured: list[Captured], values: list) -> Any:
             return MethodType(value.__func__, rebuild(value.__self__))
         if isinstance(value, functools.partial):
             args = [part(value, i, a) for i, a in enumerate(value.args)]
-            keywords = {k: part(value, k, v) for k, v in value.keywords.items()}
+            keywords = {k: part(value.keywords, k, v) for k, v in value.keywords.items()}
             return functools.partial(part(value, None, value.func), *args, **keywords)
         if isinstance(value, tuple):
             items = [part(value, i, v) for i, v in enumerate(value)]

@@ -6,13 +6,16 @@ Objects keep their cotangents in the store, by identity and attribute name; prop
 
 from __future__ import annotations
 
+import functools
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from flux.ad import registry
-from flux.ad.registry import AUGMENTED, augments
+from flux.ad.registry import AUGMENTED, augments, inert
 from flux.ad.runtime import call, call_value, carries, nothing
 from flux.ad.spaces import SPACES, space_of
+from flux.ad.store import instance_dict
+from flux.errors import NotDifferentiable, user_line
 from flux.ir import prims
 
 __all__ = ["getattr_", "method_call"]
@@ -46,6 +49,8 @@ def getattr_(owner, name, *default) -> Any:
     """`owner.name`; a default is used, and gets the cotangent, where there is no such attribute."""
     if default:
         return getattr_or(owner, name, *default)
+    if name == "__dict__":
+        return instance_dict(owner), nothing(2)
     kind = type(owner)
     found = getattr(kind, name, None)
     rule = attribute_rule(kind, name) if space_of(kind) is not None else None
@@ -58,6 +63,10 @@ def getattr_(owner, name, *default) -> Any:
     else:
         return read_attribute(owner, name)
     return y, lambda ct, store: (own(ct, store)[0], None)
+
+
+AUGMENTED[vars] = lambda owner: (instance_dict(owner), nothing(1))
+inert(instance_dict)
 
 
 def getattr_or(owner, name, default):
@@ -83,6 +92,8 @@ def read_attribute(owner, name):
             return y, nothing(2)
         if isinstance(owner, tuple):
             return y, field_back(owner, name)
+        if isinstance(owner, functools.partial) and name == "args":
+            return y, args_back(owner)
 
         def back(ct, store):
             store.add(owner, name, ct)
@@ -91,6 +102,9 @@ def read_attribute(owner, name):
         return y, back
     if kind is MethodType or kind is BuiltinFunctionType:
         return y, to_owner
+    if isinstance(owner, functools.partial) and name == "func":
+        nones = (None,) * len(owner.args), (None,) * len(owner.keywords)
+        return y, lambda ct, store: (None if ct is None else (ct, *nones), None)
     if callable(y) and not isinstance(owner, ModuleType | type | tuple):
 
         def back_callable(ct, store):
@@ -99,6 +113,12 @@ def read_attribute(owner, name):
 
         return y, back_callable
     return y, nothing(2)
+
+
+def args_back(owner: functools.partial):
+    """The arguments that a partial holds travel by value."""
+    nones = (None,) * len(owner.keywords)
+    return lambda ct, store: (None if ct is None else (None, ct, nones), None)
 
 
 def field_back(owner, name):
@@ -116,6 +136,13 @@ def field_back(owner, name):
 @augments(prims.setattr_, setattr)
 def setattr_(owner, name, value):
     kind = type(owner)
+    if name == "__dict__":
+        raise NotDifferentiable(
+            "`__dict__` of an object is replaced, which the automatic differentiation does not "
+            "cover.",
+            where=user_line(),
+            hint="Set the attributes one by one, or use `obj.__dict__.update(...)`.",
+        )
     found = getattr(kind, name, None)
     if type(found) is property and found.fset is not None:
         y, inner = call(found.fset, owner, value)
@@ -126,8 +153,6 @@ def setattr_(owner, name, value):
 
         return y, back_property
     if isinstance(owner, ModuleType | type) and carries(value):
-        from flux.errors import NotDifferentiable, user_line
-
         raise NotDifferentiable(
             f"`{owner.__name__}.{name}` of a module or class is set to a value that carries a "
             "derivative.",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from flux.ad.cotangents import dense
 from flux.ad.registry import AUGMENTED
 from flux.ad.spaces import project
 from flux.rules.containers import give_back, sequence
@@ -360,7 +361,7 @@ def pieces(f, default_axis):
         axis = axis if axis is not None else 0 if np.ndim(x) == 1 else 1
 
         def back(ct, store):
-            parts = [store.take(made, i) for i in range(len(made))]
+            parts = [dense(store.take(made, i)) for i in range(len(made))]
             if all([part is None for part in parts]) or not differs(x):
                 return (None,) * (1 + len(rest) + len(options))
             whole = [np.zeros_like(y) if p is None else p for p, y in zip(parts, made, strict=True)]
