@@ -18,10 +18,13 @@ ROOMS = {
     # Compilation
     "flux.compiler": "jit lower",
     # Models
-    "flux.layers": "layer Chain Dense Scale Bilinear Dropout AlphaDropout BatchNorm GroupNorm "
-    "InstanceNorm LayerNorm RMSNorm trainmode testmode summary outputsize",
-    "flux.functional": "celu elu gelu glu hardsigmoid hardswish hardtanh identity leakyrelu "
-    "logsigmoid logsoftmax mish relu relu6 selu sigmoid silu softmax softplus softsign swish tanh",
+    "flux.layers": "layer Chain Dense Scale Bilinear Flatten Maxout Parallel PairwiseFusion "
+    "SkipConnection Embedding EmbeddingBag Conv ConvTranspose DepthwiseConv MaxPool MeanPool "
+    "AdaptiveMaxPool AdaptiveMeanPool GlobalMaxPool GlobalMeanPool Dropout AlphaDropout BatchNorm "
+    "GroupNorm InstanceNorm LayerNorm RMSNorm trainmode testmode summary outputsize",
+    "flux.functional": "celu elu gelu glu hardsigmoid hardswish hardtanh identity leakyrelu lisht "
+    "logcosh logsigmoid logsoftmax mish relu relu6 rrelu selu sigmoid silu softmax softplus "
+    "softshrink softsign swish tanh tanhshrink trelu",
     "flux.random": "seed",
     # Training
     "flux.optim": "setup update adjust freeze thaw",

@@ -203,7 +203,7 @@ def rule(fn: Callable) -> Callable:
     position where `fn` allows both. After the cotangents of positional arguments the tuple may end
     with a dict: those of arguments that can only be passed by keyword.
 
-    Raises: `FluxError` at the reverse pass, naming `fn`, if the number of cotangents is wrong, or if
+    Raises: `FluxError` at the reverse pass, naming `fn`, if the number of cotangents is wrong, or
         nothing is said about a number or array that was passed by keyword.
 
     >>> import flux
@@ -215,11 +215,11 @@ def rule(fn: Callable) -> Callable:
     >>> flux.gradient(cube, 2.0)
     (12.0,)
     """
-    in_order = by_position(fn)
+    names = positional_names(fn)
 
     def register(augmented: Callable) -> Callable:
         def own_rule(*args, **keywords):
-            values, named = in_order(args, keywords) if keywords else (args, keywords)
+            values, named = by_position(names, args, keywords)
             y, own = augmented(*values, **named)
 
             def back(ct, store):
@@ -229,8 +229,8 @@ def rule(fn: Callable) -> Callable:
                 cts, others = said(fn, own(whole), values, named)
                 parts = [deposit(v, c, store) for v, c in zip(values, cts, strict=True)]
                 rest = {k: deposit(v, others.get(k), store) for k, v in named.items()}
-                names = in_order.names[len(args) : len(values)]
-                rest.update(zip(names, parts[len(args) :], strict=True))
+                moved = names[len(args) : len(values)]
+                rest.update(zip(moved, parts[len(args) :], strict=True))
                 return (*parts[: len(args)], *[rest[k] for k in keywords])
 
             return y, back
@@ -241,23 +241,24 @@ def rule(fn: Callable) -> Callable:
     return register
 
 
-class by_position:
-    """Turns keyword arguments of `fn` into positional ones as far as its signature allows."""
+def positional_names(fn: Callable) -> tuple[str, ...]:
+    """The parameters of `fn` that may be given by position; none if it has no signature."""
+    try:
+        parameters = inspect.signature(fn).parameters.items()
+    except (TypeError, ValueError):
+        return ()
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return tuple(name for name, parameter in parameters if parameter.kind in kinds)
 
-    def __init__(self, fn: Callable):
-        try:
-            self.signature = inspect.signature(fn)
-        except (TypeError, ValueError):
-            self.signature, self.names = None, ()
-            return
-        kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        self.names = tuple(n for n, p in self.signature.parameters.items() if p.kind in kinds)
 
-    def __call__(self, args: tuple, keywords: dict) -> tuple[tuple, dict]:
-        if self.signature is None:
-            return args, keywords
-        bound = self.signature.bind(*args, **keywords)
-        return bound.args, bound.kwargs
+def by_position(names: tuple[str, ...], args: tuple, keywords: dict) -> tuple[tuple, dict]:
+    """Arguments with keywords turned into positions, as far as `names` go without a gap."""
+    values, rest = list(args), dict(keywords)
+    for name in names[len(args) :]:
+        if name not in rest:
+            break
+        values.append(rest.pop(name))
+    return tuple(values), rest
 
 
 def structural(y, ct, store):

@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["AUGMENTED", "INERT", "INERT_MODULES", "FINDERS", "augments", "inert", "is_inert"]
+__all__ = ["AUGMENTED", "INERT", "INERT_MODULES", "FINDERS", "augments", "inert", "is_inert",
+           "of_inert_module"]  # fmt: skip
 
 Augmented = Callable[..., tuple[Any, Callable[[Any, Any], tuple]]]
 
@@ -26,7 +27,7 @@ INERT: set[Any] = set()
 """Callees that have no derivative: they are called as they are."""
 
 INERT_MODULES: set[str] = set()
-"""Top-level names of modules all of whose functions have no derivative (`os`, `time` ...)."""
+"""Top-level names of modules whose functions make nothing that carries a derivative (`os` ...)."""
 
 FINDERS: list[Callable[[Any], Augmented | None]] = []
 """Functions that are asked for the augmented form of a callee that stands in no table."""
@@ -66,9 +67,12 @@ def inert(*callees) -> None:
 def is_inert(callee) -> bool:
     """Is `callee` declared to have no derivative?"""
     try:
-        if callee in INERT:
-            return True
+        return callee in INERT
     except TypeError:
         return False
+
+
+def of_inert_module(callee) -> bool:
+    """Does `callee` belong to a module that has nothing to do with numbers?"""
     module = getattr(callee, "__module__", None)
     return isinstance(module, str) and module.partition(".")[0] in INERT_MODULES

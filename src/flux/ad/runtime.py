@@ -16,8 +16,14 @@ from typing import Any
 
 from flux.ad.adjoint import Adjoint, RunTime
 from flux.ad.cotangents import accumulate, dense
-from flux.ad.registry import AUGMENTED, CONSTRUCTORS, FINDERS, INERT, is_inert
-from flux.ad.scalars import ScalarAdjoint, is_candidate, scalar_types
+from flux.ad.registry import AUGMENTED, CONSTRUCTORS, FINDERS, INERT, is_inert, of_inert_module
+from flux.ad.scalars import (
+    ScalarAdjoint,
+    hoist_numbers,
+    is_candidate,
+    numbers_of,
+    scalar_types,
+)
 from flux.ad.spaces import VALUE, project, space_of, zero_of
 from flux.errors import NotDifferentiable, SourceError, user_line
 from flux.ir.analyse import lower_collects, take_keywords
@@ -157,11 +163,26 @@ def _method(f: MethodType) -> Callable:
 def _library(f):
     if is_inert(f):
         return no_back(f)
+    if not isinstance(f, type) and of_inert_module(f):
+        return _quiet(f)
     for finder in FINDERS:
         augmented = finder(f)
         if augmented is not None:
             return augmented
     return None
+
+
+def _quiet(f) -> Callable:
+    """A callee without derivative; refused if it hands on what has one, as `typing.cast` does."""
+
+    def augmented(*args, **keywords):
+        y = f(*args, **keywords)
+        values = (*args, *keywords.values())
+        if carries(y) and any([carries(value) for value in values]):
+            raise not_differentiable(f)
+        return y, nothing(len(values))
+
+    return augmented
 
 
 def _construct(cls: type) -> Callable:
@@ -249,6 +270,7 @@ class Entry:
     def __init__(self, program: Program, adjoint: Adjoint | None = None):
         self.program = program
         self.adjoint = adjoint or Adjoint(program, RUNTIME)
+        self.numbers = numbers_of(program)
         self.variants: dict[tuple, Entry | None] | None = (
             {} if adjoint is None and is_candidate(program) else None
         )
@@ -300,12 +322,13 @@ class Entry:
         return _positional(bound, self.count)
 
     def variant(self, kinds: tuple[type, ...]) -> Entry | None:
-        """The adjoint for arguments of exactly these types, if they let it compute in line."""
+        """The adjoint for arguments and globals of exactly these types, if it can be in line."""
         assert self.variants is not None
         if len(self.variants) >= 64:
             self.variants.clear()
         if kinds not in self.variants:
-            types = scalar_types(self.program, kinds) if len(kinds) == self.count else None
+            fits = len(kinds) == self.count + len(self.numbers)
+            types = scalar_types(self.program, kinds) if fits else None
             adjoint = ScalarAdjoint(self.program, RUNTIME, types) if types else None
             self.variants[kinds] = Entry(self.program, adjoint) if adjoint else None
         return self.variants[kinds]
@@ -320,7 +343,10 @@ def _by_types(general: Callable, entry: Entry, f: FunctionType) -> Callable:
     """A function of numbers has an adjoint of its own for numbers."""
 
     def augmented(*args, **keywords):
-        variant = None if keywords else entry.variant(tuple([type(a) for a in args]))
+        kinds = [type(a) for a in args]
+        if entry.numbers:
+            kinds += [type(f.__globals__.get(name)) for name in entry.numbers]
+        variant = None if keywords else entry.variant(tuple(kinds))
         if variant is None:
             return general(*args, **keywords)
         return variant.bind(f)(*args)
@@ -426,7 +452,10 @@ def _program(f: FunctionType) -> Program:
         take_keywords(program)
         return program
     try:
-        return parse(f)
+        program = parse(f)
+        if is_candidate(program):
+            hoist_numbers(program, f.__globals__)
+        return program
     except SourceError as error:
         raise error.with_traceback(None) from None
 

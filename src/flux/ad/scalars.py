@@ -31,11 +31,14 @@ from flux.ir.program import (
     Var,
     Where,
     While,
+    blocks_of,
     targets_of,
 )
 from flux.ir.sharing import guard
 
-__all__ = ["SLOPES", "ScalarAdjoint", "is_candidate", "scalar_types"]
+__all__ = [
+    "SLOPES", "ScalarAdjoint", "hoist_numbers", "is_candidate", "numbers_of", "scalar_types",
+]  # fmt: skip
 
 B = {prim.name: prim for prim in prims.BINARY.values()}
 ADD, SUB, MUL, DIV = B["add"], B["sub"], B["mul"], B["truediv"]
@@ -79,18 +82,61 @@ def _slope_name(fn, program: Program) -> str | None:
     return name if program.modules.get(module) is math and name in SLOPES else None
 
 
-def scalar_types(program: Program, kinds: tuple[type, ...]) -> dict[Var, str] | None:
-    """The type of every variable if the parameters have the types `kinds`.
+def hoist_numbers(program: Program, namespace: dict) -> None:
+    """Let a program of numbers read the global numbers that it uses at its start. In place."""
+    found: dict[Global, Var] = {}
+
+    def local(operand: Operand) -> Operand:
+        if not isinstance(operand, Global) or type(namespace.get(operand.path)) not in (int, float):
+            return operand
+        name = operand.path
+        while name in program.names:
+            name += "_"
+        return found.setdefault(operand, Var(name, name))
+
+    for statement in walk(program.block):
+        match statement:
+            case Call():
+                statement.args = tuple(map(local, statement.args))
+            case Move():
+                statement.value = local(statement.value)
+            case If():
+                statement.test = local(statement.test)
+        for name in ("inits", "yields"):
+            if hasattr(statement, name):
+                setattr(statement, name, tuple(map(local, getattr(statement, name))))
+        for block in blocks_of(statement):
+            block.yields = tuple(map(local, block.yields))
+    program.result = local(program.result)
+    program.block.body[:0] = [Move(var, at, program.where) for at, var in found.items()]
+    program.names |= {var.name for var in found.values()}
+
+
+def numbers_of(program: Program) -> tuple[str, ...]:
+    """The global numbers that a program reads at its start."""
+    names = []
+    for statement in program.block.body:
+        if not isinstance(statement, Move) or not isinstance(statement.value, Global):
+            break
+        names.append(statement.value.path)
+    return tuple(names)
+
+
+def scalar_types(program: Program, kinds: tuple[type, ...]) -> dict[Operand, str] | None:
+    """The type of every variable if the parameters, then the global numbers, have types `kinds`.
 
     `None` if one of the operations is not known to stay within Python numbers.
     """
-    types: dict[Var, str] = {}
-    for param, kind in zip(program.params, kinds, strict=True):
+    types: dict[Operand, str] = {}
+    given = {**dict.fromkeys(program.params), **dict.fromkeys(map(Global, numbers_of(program)))}
+    for operand, kind in zip(given, kinds, strict=True):
         if kind is not float and kind is not int:
             return None
-        types[param] = FLOAT if kind is float else INT
+        types[operand] = FLOAT if kind is float else INT
 
     def of(operand: Operand) -> str | None:
+        if isinstance(operand, Global):
+            return types.get(operand, OTHER)
         if isinstance(operand, Var):
             return INT if operand.inert and operand not in types else types.get(operand)
         if operand is UNDEFINED:
@@ -182,8 +228,11 @@ def _fits(statement, of: Callable) -> bool:
 class ScalarAdjoint(Adjoint):
     """The adjoint of a program whose variables are Python numbers of known type."""
 
-    def __init__(self, program: Program, runtime: RunTime, types: dict[Var, str]):
+    def __init__(self, program: Program, runtime: RunTime, types: dict[Operand, str]):
         self.types = types
+        count = len(numbers_of(program))
+        numbers = [m.target for m in program.block.body[:count] if isinstance(m, Move)]
+        self.constants = {*program.params, *numbers}
         self.versions: dict[str, int] = {}
         for var in _all_variables(program):
             self.versions[var.base] = self.versions.get(var.base, 0) + 1
@@ -237,7 +286,7 @@ class ScalarAdjoint(Adjoint):
         if not isinstance(operand, Var):
             return operand
         unchanging = self.versions[operand.base] == 1
-        home = self.plan if unchanging and operand in self.program.params else plan
+        home = self.plan if unchanging and operand in self.constants else plan
         if operand not in home.kept:
             made_here = home is self.plan or (
                 unchanging and bool(out) and operand in targets_of(out[-1])

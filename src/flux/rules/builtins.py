@@ -10,6 +10,9 @@ import dataclasses
 import functools
 import inspect
 import operator
+import random
+import types
+import typing
 
 from flux.ad.adjoint import REVERSED
 from flux.ad.cotangents import whole_of_partial
@@ -454,7 +457,34 @@ inert(len, isinstance, issubclass, callable, hasattr, id, hash, type, repr, str,
       dataclasses.fields, dataclasses.is_dataclass)  # fmt: skip
 AUGMENTED[slice] = no_back(slice)
 INERT_MODULES.update(
-    "os sys time random logging warnings re json pathlib datetime threading inspect types typing "
+    "os sys time logging warnings re json pathlib datetime threading inspect types typing "
     "collections.abc string textwrap uuid secrets hashlib traceback rich".split()
 )
 AUGMENTED[frozenset] = no_back(frozenset)
+inert(random.Random.random, random.Random.randrange, random.Random.randint, random.Random.seed,
+      random.Random.getrandbits, random.Random._randbelow,  # pyright: ignore[reportAttributeAccessIssue]
+      random.Random.getstate,
+      random.Random.setstate, random.random, random.randrange, random.randint, random.seed,
+      random.getrandbits)  # fmt: skip
+
+
+@as_python(typing.cast)
+def cast(kind, value):
+    return value
+
+
+def namespace(cls: type):
+    """`types.SimpleNamespace(a=x)`: an object like any other."""
+    if cls is not types.SimpleNamespace:
+        return None
+
+    def make(**parts):
+        made = blank(cls)
+        for name, value in parts.items():
+            setattr(made, name, value)
+        return made
+
+    return lambda *args, **parts: call(make, *args, **parts)
+
+
+CONSTRUCTORS.append(namespace)

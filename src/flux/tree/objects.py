@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
 __all__ = ["blank", "fields", "is_namedtuple", "is_object", "set_field"]
@@ -31,7 +31,7 @@ def fields(obj) -> dict[str, Any]:
 
 def blank(cls: type) -> Any:
     """An instance of `cls` that no `__init__` has touched."""
-    return object.__new__(cls)
+    return cls.__new__(cls) if cls is SimpleNamespace else object.__new__(cls)
 
 
 def set_field(obj, name: str, value) -> None:
@@ -42,6 +42,8 @@ def set_field(obj, name: str, value) -> None:
 def is_object(value) -> bool:
     """Is `value` an instance of a class written in Python, to be seen as its fields?"""
     cls = type(value)
+    if cls is SimpleNamespace:
+        return True
     if isinstance(value, NOT_OBJECTS):
         return False
     made_in_python = cls.__new__ is object.__new__ or isinstance(cls.__new__, FunctionType)
