@@ -65,6 +65,8 @@ def test_value_and_gradient_agree_with_plain_python(sample):
     assert [at(again, p) for p, _ in floats(args)] == [at(gradients, p) for p, _ in floats(args)]
 
 
+CHANGED_BEFORE_RAISING = "raise_from"
+"""Its pullback, differentiated again, catches an exception of a rule that has changed cells."""
 SCALAR = [s for s in SAMPLES if s.args and all(type(a) is float for a in s.args)]
 
 
@@ -73,6 +75,10 @@ def test_second_derivative_agrees_with_differences_of_the_first(sample):
     def slopes(*args):
         return sum(flux.gradient(sample.fn, *args))
 
+    if getattr(sample.fn, "__name__", "") == CHANGED_BEFORE_RAISING:
+        with pytest.raises(flux.NotDifferentiable, match="raised an exception after"):
+            flux.gradient(slopes, *sample.args)
+        return
     found = flux.gradient(slopes, *sample.args)
     for place, at_point in enumerate(sample.args):
         step = 1e-5 * max(1.0, abs(at_point))

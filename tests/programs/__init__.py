@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-TOPICS = ("source", "expressions", "control", "functions", "objects", "semantics")
+TOPICS = ("source", "expressions", "control", "functions", "objects", "exceptions", "semantics")
 
 
 class Program(NamedTuple):

@@ -17,6 +17,8 @@ from types import FunctionType, ModuleType
 from flux.errors import NotDifferentiable, source_line
 from flux.ir import prims
 from flux.ir.analyse import prune, take_keywords
+from flux.ir.handlers import Handlers, Trial
+from flux.ir.patterns import Patterns
 from flux.ir.program import (
     UNDEFINED,
     Block,
@@ -31,7 +33,6 @@ from flux.ir.program import (
     Prim,
     Program,
     Raise,
-    Statement,
     Var,
     Where,
     While,
@@ -65,7 +66,7 @@ def parse(fn: FunctionType) -> Program:
     return Parser(fn, source).program()
 
 
-class Parser:
+class Parser(Handlers, Patterns):
     """Turns one function into a program; a new one is made for every function."""
 
     def __init__(self, fn: FunctionType, source: Source):
@@ -79,6 +80,8 @@ class Parser:
         self.renamed: dict[str, str] = {}
         self.unnamed: set[Operand] = set()
         self.loops: list[Loop] = []
+        self.trials: list[Trial] = []
+        self.handled: list[Operand] = []
         self.left = Loop("", "", "")
         self.depth = 0
         self.modules: dict[str, ModuleType] = {}
@@ -98,7 +101,8 @@ class Parser:
         params = tuple(self.define(name) for name in names)
         for name in names:
             if name in self.scope.shared:
-                self.store_cell(name, self.env[name], where)
+                args = (Global(f"_cell_{name}"), self.env[name])
+                self.emit(Call((), prims.init_cell, args, where))
         self.env[self.returned_base] = Const(False)
         self.env[self.result_base] = Const(None)
         if isinstance(node, ast.Lambda):
@@ -166,9 +170,6 @@ class Parser:
     def define(self, name: str, inert: bool = False) -> Var:
         self.env[name] = var = self.version(name, inert)
         return var
-
-    def emit(self, statement: Statement) -> None:
-        self.block.body.append(statement)
 
     def mangled(self, name: str) -> str:
         owner = self.source.owner
@@ -266,9 +267,24 @@ class Parser:
             method(node)  # type: ignore[misc]
             if isinstance(node, ast.Return | ast.Raise | ast.Break | ast.Continue):
                 return
-            if isinstance(node, ast.For | ast.While) and has_exit([node], loop_level=False):
-                self.guarded([self.returned_base], rest, Where.of(node))
+            flags = self.left_by(node)
+            if flags:
+                self.guarded(flags, rest, Where.of(node))
                 return
+
+    def left_by(self, node: ast.stmt) -> list[str]:
+        """The flags that say, after a statement, that what follows it is not to run."""
+        flags = []
+        if isinstance(node, ast.For | ast.While):
+            if has_exit([node], loop_level=False):
+                flags.append(self.returned_base)
+        elif isinstance(node, ast.Try | ast.With | ast.Match) and has_exit([node]):
+            flags.append(self.returned_base)
+            if self.loops:
+                flags += [self.loops[-1].stop, self.loops[-1].skip]
+        if self.trials:
+            flags.append(self.trials[-1].raised)
+        return [f for f in flags if self.env.get(f) not in (None, UNDEFINED, Const(False))]
 
     def exiting_if(self, node: ast.If, rest: list[ast.stmt]) -> None:
         """An `if` that returns or leaves the loop on some paths, with what follows it."""
@@ -283,6 +299,8 @@ class Parser:
             flags = [self.returned_base]
             if self.loops:
                 flags += [self.loops[-1].stop, self.loops[-1].skip]
+            if self.trials:
+                flags.append(self.trials[-1].raised)
             self.guarded(flags, rest, Where.of(node))
 
     def guarded(self, flags: list[str], rest: list[ast.stmt], where: Where) -> None:
@@ -297,7 +315,8 @@ class Parser:
         self.choose(test, lambda: None, lambda: self.guarded(flags[1:], rest, where), where)
 
     def branch(self, node: ast.If, then: Callable, orelse: Callable) -> None:
-        self.choose(self.expression(node.test), then, orelse, Where.of(node))
+        test, where = self.expression(node.test), Where.of(node)
+        self.unless_raised(lambda: self.choose(test, then, orelse, where), where)
 
     def choose(self, test: Operand, then: Callable, orelse: Callable, where: Where) -> None:
         """An `If` whose two sides are parsed by `then` and `orelse`; their environments merge."""
@@ -343,10 +362,14 @@ class Parser:
 
     def on_Return(self, node: ast.Return) -> None:
         value = self.expression(node.value) if node.value else Const(None)
-        self.env[self.result_base] = value
-        self.env[self.returned_base] = Const(True)
-        if self.loops:
-            self.env[self.loops[-1].stop] = Const(True)
+
+        def leave() -> None:
+            self.env[self.result_base] = value
+            self.env[self.returned_base] = Const(True)
+            if self.loops:
+                self.env[self.loops[-1].stop] = Const(True)
+
+        self.unless_raised(leave, Where.of(node))
 
     def on_Break(self, node: ast.Break) -> None:
         self.env[self.loops[-1].stop] = Const(True)
@@ -367,8 +390,12 @@ class Parser:
             self.statements(node.body)
 
         names = self.assigned_in([node.target, *node.body])
-        self.loop_over(iterable, names, node.target, body, where, inert)
-        self.loop_else(node)
+
+        def loop() -> None:
+            self.loop_over(iterable, names, node.target, body, where, inert)
+            self.loop_else(node)
+
+        self.unless_raised(loop, where)
 
     def loop_over(
         self,
@@ -389,6 +416,7 @@ class Parser:
             if item in self.unnamed:
                 self.target(target, item, Where.of(target))
             body(item)
+            self.stop_if_raised(loop, where)
         except Refused as refused:
             self.block = Block()
             self.emit_refusal(refused.error, where)
@@ -418,15 +446,32 @@ class Parser:
         """Start the body of a loop: every name that it may assign gets a parameter."""
         self.env[loop.broken] = Const(False)
         carried = [n for n in sorted({self.renamed.get(n, n) for n in names} | {
-            self.result_base, self.returned_base, loop.broken})
+            self.result_base, self.returned_base, loop.broken, *self.trial_names()})
             if not self.is_cell(n) and n not in self.scope.written]  # fmt: skip
         inits = tuple(self.env.get(name, UNDEFINED) for name in carried)
         params = tuple(
-            self.define(name, inert=name in (self.returned_base, loop.broken)) for name in carried
+            self.define(name, inert=name in (self.returned_base, loop.broken, *self.trial_names()))
+            for name in carried
         )
         for flag in (loop.stop, loop.skip, loop.broken, self.returned_base):
             self.env[flag] = Const(False)
+        if self.trials:
+            self.env[self.trials[-1].raised] = Const(False)
         return carried, params, inits
+
+    def trial_names(self) -> tuple[str, ...]:
+        """The names of the exception of the innermost `try`, and of its flag."""
+        return (self.trials[-1].exception, self.trials[-1].raised) if self.trials else ()
+
+    def stop_if_raised(self, loop: Loop, where: Where) -> None:
+        """At the end of an iteration: an exception on its way ends the loop."""
+        raised = self.env[self.trials[-1].raised] if self.trials else Const(False)
+        if raised != Const(False) and self.env[loop.stop] != Const(True):
+
+            def stop() -> None:
+                self.env[loop.stop] = Const(True)
+
+            self.choose(raised, stop, lambda: None, where)
 
     def after_loop(self, carried, params, inits, yields) -> tuple[Var, ...]:
         """The carried variables after the loop; a flag that no iteration sets keeps its value."""
@@ -455,6 +500,7 @@ class Parser:
         self.depth += 1
         try:
             self.statements(node.body)
+            self.stop_if_raised(loop, where)
             self.test_again(node, loop, go, where)
         except Refused as refused:
             self.block = Block()
@@ -486,8 +532,12 @@ class Parser:
         else:
             self.choose(stop, leave, test, where)
 
-    def as_variable(self, value: Operand, base: str, where: Where) -> Var:
-        var = self.version(base, inert=True)
+    def temporary(self, value: Operand, where: Where) -> Operand:
+        """A variable of our own with this value, which no later assignment changes."""
+        return self.as_variable(value, self.fresh("subject"), where, inert=False)
+
+    def as_variable(self, value: Operand, base: str, where: Where, inert: bool = True) -> Var:
+        var = self.version(base, inert)
         self.emit(Move(var, value, where))
         return var
 
@@ -518,7 +568,10 @@ class Parser:
             self.target(target, value, Where.of(target))
 
     def target(self, node: ast.expr, value: Operand, where: Where) -> None:
-        """Assign `value` to an assignment target."""
+        """Assign `value` to an assignment target, if no exception is on its way."""
+        self.unless_raised(lambda: self.assign_to(node, value, where), where)
+
+    def assign_to(self, node: ast.expr, value: Operand, where: Where) -> None:
         match node:
             case ast.Name(id=name):
                 self.assign(name, value, where)
@@ -537,7 +590,8 @@ class Parser:
         stars = [i for i, elt in enumerate(elts) if isinstance(elt, ast.Starred)]
         items = tuple(self.temp() for _ in elts)
         names = [elt.id for elt in elts if isinstance(elt, ast.Name)]
-        if len({*names}) == len(elts) and not any(self.is_special(name) for name in names):
+        named = len({*names}) == len(elts) and not self.trials
+        if named and not any(self.is_special(name) for name in names):
             items = tuple(self.define(self.mangled(self.renamed.get(n, n))) for n in names)
             elts = []
         if stars:
@@ -555,7 +609,8 @@ class Parser:
         match node.target:
             case ast.Name(id=name):
                 old = self.read(node.target, name)
-                self.assign(name, self.call(prim, (old, self.expression(node.value)), where), where)
+                new = self.call(prim, (old, self.expression(node.value)), where)
+                self.unless_raised(lambda: self.assign(name, new, where), where)
             case ast.Attribute(value=owner, attr=attr):
                 owner_value, name = self.expression(owner), Const(self.mangled(attr))
                 old = self.call(prims.getattr_, (owner_value, name), where)
@@ -586,7 +641,11 @@ class Parser:
                 put = lambda new: Call((), prims.put_attribute, (holder, name, new), where)  # noqa: E731
                 return [(value, lambda new: self.emit(put(new)))]
             case ast.Name(id=name) if self.is_local(name):
-                return [(self.expression(node), lambda new: self.assign(name, new, where))]
+
+                def put_name(new: Operand) -> None:
+                    self.unless_raised(lambda: self.assign(name, new, where), where)
+
+                return [(self.expression(node), put_name)]
         return [(self.expression(node), None)]
 
     def assigned_in(self, nodes: list) -> set[str]:
@@ -634,16 +693,9 @@ class Parser:
         def fail() -> None:
             args = (self.expression(node.msg),) if node.msg else ()
             error = self.call(Global("AssertionError"), args, where)
-            self.emit(Raise(error, None, where))
-            self.block.raises = True
+            self.unless_raised(lambda: self.throw(error, where), where)
 
         self.choose(self.expression(node.test), lambda: None, fail, where)
-
-    def on_Raise(self, node: ast.Raise) -> None:
-        exception = self.expression(node.exc) if node.exc else None
-        cause = self.expression(node.cause) if node.cause else None
-        self.emit(Raise(exception, cause, Where.of(node)))
-        self.block.raises = True
 
     def on_Delete(self, node: ast.Delete) -> None:
         for target in node.targets:
@@ -788,6 +840,9 @@ class Parser:
         value = self.expression(node.value)
         if self.is_cell(node.target.id):
             self.unnamed.discard(value)
+        if self.trials:
+            self.target(node.target, value, Where.of(node))
+            return value
         self.assign(node.target.id, value, Where.of(node))
         return value if self.is_cell(node.target.id) else self.read(node.target, node.target.id)
 
@@ -1035,7 +1090,9 @@ class Parser:
                 conditions(list(generator.ifs), index)
 
             inert = isinstance(iterable, Var) and iterable.inert
-            self.loop_over(iterable, names, generator.target, body, where, inert)
+            self.unless_raised(
+                lambda: self.loop_over(iterable, names, generator.target, body, where, inert), where
+            )
 
         def conditions(tests: list[ast.expr], index: int) -> None:
             if not tests:

@@ -15,15 +15,21 @@ __all__ = [
     "INERT_BUILTINS",
     "INPLACE",
     "UNARY",
+    "as_exception",
+    "attempt",
     "call_method",
+    "catches",
     "call_star",
     "delattr_",
     "delitem",
     "dict_",
+    "enter",
+    "exit_",
     "fstring",
     "getattr_",
     "getitem",
     "import_",
+    "init_cell",
     "list_",
     "load_cell",
     "load_global",
@@ -39,6 +45,7 @@ __all__ = [
     "store_global",
     "tuple_",
     "unpack",
+    "unpack_attempt",
     "unpack_star",
     "put_attribute",
     "put_item",
@@ -182,6 +189,9 @@ def _unpack(value, count):
     return items
 
 
+UNSET = object()
+
+
 def _unpack_star(value, before, after):
     items = tuple(value)
     if len(items) < before + after:
@@ -236,8 +246,58 @@ def _store_cell(cell, value):
 
 load_cell = Prim("load_cell", _load_cell, lambda cell, value: value)
 store_cell = Prim("store_cell", _store_cell)
+init_cell = Prim("init_cell", _store_cell)
+"""The same for the value that a parameter has at first."""
 load_global = Prim("load_global", lambda module, name: module[name])
 store_global = Prim("store_global", lambda module, name, value: module.__setitem__(name, value))
+
+
+def _attempt(raised, error, fn, /, *args, **keywords):
+    if raised:
+        return None, error, True
+    try:
+        return (fn.fn if isinstance(fn, Prim) else fn)(*args, **keywords), None, False
+    except BaseException as caught:
+        return None, caught, True
+
+
+attempt = Prim("attempt", _attempt)
+"""`value, error, raised`: call `fn` unless an exception is on its way already."""
+unpack_attempt = Prim("unpack", lambda value, count: (None,) * count if value is None else value)
+"""The items of an attempted unpacking; nothing, so many times, where it raised."""
+
+
+def _as_exception(value, cause: Any = UNSET):
+    if isinstance(value, type) and issubclass(value, BaseException):
+        value = value()
+    if not isinstance(value, BaseException):
+        raise TypeError("exceptions must derive from BaseException")
+    if cause is not UNSET:
+        value.__cause__ = cause() if isinstance(cause, type) else cause
+    return value
+
+
+as_exception = Prim("as_exception", _as_exception, inert=True)
+"""What `raise value from cause` raises."""
+catches = Prim("catches", lambda error, kinds: isinstance(error, kinds), inert=True)
+"""Does `except kinds` catch the exception?"""
+
+
+def _enter(manager):
+    return type(manager).__enter__(manager)
+
+
+def _exit(manager, error):
+    if error is None:
+        type(manager).__exit__(manager, None, None, None)
+        return False
+    return bool(type(manager).__exit__(manager, type(error), error, error.__traceback__))
+
+
+enter = Prim("enter", _enter)
+"""The value of `with manager`."""
+exit_ = Prim("exit", _exit)
+"""Leave `with manager`, by an exception or without; is the exception not to go on?"""
 
 
 def _import(name, package, attribute):

@@ -26,6 +26,7 @@ from flux.ir.program import (
     Operand,
     Prim,
     Program,
+    Statement,
     Var,
     Where,
     While,
@@ -82,7 +83,7 @@ def guard_writes(program: Program, named: Collection[str]) -> None:
 
     Variables that are not `named` are temporaries: before a guard they let arrays go.
     """
-    if any(is_write(statement) for statement in _statements(program.block)):
+    if any(is_write(plain(statement)) for statement in _statements(program.block)):
         Sharing(program, named).guard(program.block)
 
 
@@ -97,6 +98,15 @@ PUTS = frozenset(
     [prims.setattr_, prims.put_attribute, prims.setitem, prims.update_item, prims.put_item]
 )
 """Operations that put a changed array back where it was read from."""
+
+
+def plain(statement: Statement) -> Statement:
+    """An attempted operation as the operation itself."""
+    if isinstance(statement, Call) and statement.fn is prims.attempt:
+        _, _, fn, *args = statement.args
+        callee = fn.value if isinstance(fn, Const) and isinstance(fn.value, Prim) else fn
+        return Call(statement.targets[:1], callee, tuple(args), statement.where, statement.keywords)
+    return statement
 
 
 def _statements(block: Block):
@@ -126,6 +136,7 @@ class Sharing:
         self.arrays: set[Var] = set()
         self.bases: dict[str, int] = {}
         self.done: dict[Var, Path] = {}
+        self.seen: dict[int, Statement] = {}
         self.puts: dict[Operand, Call] = {}
         self.clock = 0
         for param in program.params:
@@ -175,6 +186,7 @@ class Sharing:
     def visit(self, block: Block, path: Path) -> None:
         for statement in block.body:
             self.clock += 1
+            self.seen[id(statement)] = statement = plain(statement)
             self.places[id(statement)] = self.clock, path
             for operand in inputs_of(statement):
                 self.read(operand, path, statement.where)
@@ -299,11 +311,12 @@ class Sharing:
         for statement in block.body:
             for inner in blocks_of(statement):
                 self.guard(inner)
-            if is_write(statement):
-                text = self.seen_by(statement)
+            write = self.seen[id(statement)]
+            if is_write(write):
+                text = self.seen_by(write)
                 if text is not None:
-                    args = statement.args[0], Const(text), self.place(statement)
-                    body += self.released(statement)
+                    args = write.args[0], Const(text), self.place(write)
+                    body += self.released(write)
                     body.append(Call((), guard, args, statement.where))
             body.append(statement)
         block.body = body

@@ -14,7 +14,7 @@ from flux.ad.api import BEFORE_USE
 
 __all__ = ["load"]
 
-ALWAYS = ("operators", "containers", "objects", "builtins", "math")
+ALWAYS = ("operators", "containers", "objects", "builtins", "math", "exceptions")
 LIBRARIES = ("numpy", "jax")
 loaded: set[str] = set()
 

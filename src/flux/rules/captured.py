@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from flux.ad.registry import AUGMENTED
 from flux.ad.spaces import space_of, zero_of
-from flux.tree.objects import blank, fields, is_object, set_field
+from flux.tree.objects import blank, fields, is_filled, is_object, set_field
 
 __all__ = ["Captured", "captured_arrays", "with_captured"]
 
@@ -76,14 +76,6 @@ def parts_of(value):
                 yield value, name, part
     elif hasattr(value, "__wrapped__"):
         yield None, None, value.__wrapped__
-
-
-def is_filled(cell: CellType) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018
-    except ValueError:
-        return False
-    return True
 
 
 def with_captured(root, captured: list[Captured], values: list) -> Any:

@@ -17,6 +17,7 @@ from flux.ad.spaces import SPACES, space_of
 from flux.ad.store import instance_dict
 from flux.errors import NotDifferentiable, user_line
 from flux.ir import prims
+from flux.tree.objects import is_filled
 
 __all__ = ["getattr_", "method_call"]
 
@@ -66,7 +67,7 @@ def getattr_(owner, name, *default) -> Any:
 
 
 AUGMENTED[vars] = lambda owner: (instance_dict(owner), nothing(1))
-inert(instance_dict)
+inert(instance_dict, is_filled)
 
 
 def getattr_or(owner, name, default):
@@ -309,6 +310,19 @@ def load_cell(cell, value):
 
 @augments(prims.store_cell)
 def store_cell(cell, value):
+    if not is_filled(cell):
+        return init_cell(cell, value)
+    cell.cell_contents = value
+
+    def back(ct, store):
+        return None, store.take(cell, "cell_contents")
+
+    return None, back
+
+
+@augments(prims.init_cell)
+def init_cell(cell, value):
+    """The first value of a cell, which is the running function's own."""
     cell.cell_contents = value
 
     def back(ct, store):

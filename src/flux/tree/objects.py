@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, SimpleNamespace
+from types import (
+    BuiltinFunctionType,
+    CellType,
+    FunctionType,
+    MethodType,
+    ModuleType,
+    SimpleNamespace,
+)
 from typing import Any
 
-__all__ = ["blank", "fields", "is_namedtuple", "is_object", "set_field"]
+__all__ = ["blank", "fields", "is_filled", "is_namedtuple", "is_object", "set_field"]
 
 NOT_OBJECTS = (type, ModuleType, FunctionType, MethodType, BuiltinFunctionType, BaseException)
 
@@ -55,3 +62,12 @@ def is_object(value) -> bool:
 def is_namedtuple(value) -> bool:
     """Is `value` a named tuple?"""
     return isinstance(value, tuple) and hasattr(type(value), "_fields")
+
+
+def is_filled(cell: CellType) -> bool:
+    """Does a cell of a closure hold a value yet?"""
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return False
+    return True
