@@ -13,8 +13,8 @@ __version__ = "0.1.0"
 
 ROOMS = {
     # Gradients of plain Python
-    "flux.ad": "gradient withgradient pullback grad value_and_grad rule nograd stop_gradient "
-    "within_gradient code_ir code_adjoint",
+    "flux.ad": "gradient withgradient pullback grad value_and_grad pushforward jacobian hessian "
+    "checkpoint hook rule check_rule nograd stop_gradient within_gradient code_ir code_adjoint",
     # Compilation
     "flux.compiler": "jit lower",
     # Models

@@ -10,12 +10,18 @@ from flux import (
     optim as optim,
 )
 from flux.ad import (
+    check_rule as check_rule,
+    checkpoint as checkpoint,
     code_adjoint as code_adjoint,
     code_ir as code_ir,
     grad as grad,
     gradient as gradient,
+    hessian as hessian,
+    hook as hook,
+    jacobian as jacobian,
     nograd as nograd,
     pullback as pullback,
+    pushforward as pushforward,
     rule as rule,
     stop_gradient as stop_gradient,
     value_and_grad as value_and_grad,

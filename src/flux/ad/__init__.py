@@ -13,14 +13,22 @@ from flux.ad.api import (
     withgradient,
     within_gradient,
 )
+from flux.ad.check import check_rule
+from flux.ad.higher import checkpoint, hessian, hook, jacobian, pushforward
 
 __all__ = [
+    "check_rule",
+    "checkpoint",
     "code_adjoint",
     "code_ir",
     "grad",
     "gradient",
+    "hessian",
+    "hook",
+    "jacobian",
     "nograd",
     "pullback",
+    "pushforward",
     "rule",
     "stop_gradient",
     "value_and_grad",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cmath
 import math
 
-from flux.ad.registry import AUGMENTED, inert
+from flux.ad.registry import ATTRIBUTES, AUGMENTED, inert
 from flux.ad.scalars import SLOPES
 from flux.ad.spaces import project
 
@@ -117,3 +117,28 @@ AUGMENTED[math.log] = log
 SLOPES["log"] = lambda x, y: 1 / x
 inert(math.floor, math.ceil, math.trunc, math.isnan, math.isinf, math.isfinite, math.isclose,
       math.gcd, math.comb, math.factorial, math.isqrt, math.perm, math.lcm)  # fmt: skip
+
+
+# -- parts of Python numbers ---------------------------------------------------------------------
+
+
+def real_part(x):
+    return x.real, lambda ct, store: (None if ct is None else project(ct, x),)
+
+
+def imaginary_part(x):
+    """As JAX has it: the cotangent of `x` is that of `Im x` times `-i`."""
+    return x.imag, lambda ct, store: (None if ct is None else project(ct * -1j, x),)
+
+
+def conjugate(x):
+    return x.conjugate(), lambda ct, store: (
+        None if ct is None else project(ct.conjugate() if isinstance(ct, complex) else ct, x),
+    )
+
+
+for kind in (float, complex):
+    ATTRIBUTES[kind, "real"] = real_part
+    ATTRIBUTES[kind, "imag"] = imaginary_part
+    AUGMENTED[kind.conjugate] = conjugate
+inert(float.is_integer, float.as_integer_ratio, float.hex)

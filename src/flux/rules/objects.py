@@ -95,6 +95,12 @@ def read_attribute(owner, name):
             return y, field_back(owner, name)
         if isinstance(owner, functools.partial) and name == "args":
             return y, args_back(owner)
+        if carries(y) and space_of(type(owner)) is not None:
+            raise NotDifferentiable(
+                f"the attribute `{name}` of a {type(owner).__name__} has no derivative rule.",
+                where=user_line(),
+                hint="Compute it with functions that have one, or cut it with flux.stop_gradient.",
+            )
 
         def back(ct, store):
             store.add(owner, name, ct)
@@ -285,6 +291,10 @@ def builtin_method(found, owner, bound, args, keywords):
     if rule is not None:
         y, inner = rule(owner, *args, **keywords)
         return y, after_name(inner)
+    rule = AUGMENTED.get(bound)
+    if rule is not None:
+        y, inner = rule(*args, **keywords)
+        return y, lambda ct, store: (None, None, *inner(ct, store))
     values = (owner, *args, *keywords.values())
     if any([carries(value) for value in values]) and found not in registry.INERT:
         from flux.ad.runtime import not_differentiable

@@ -1,0 +1,176 @@
+"""Directional derivatives, Jacobians, Hessians, checkpoints, hooks: against JAX and differences."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import flux
+
+A = np.array([[1.0, 2.0], [3.0, 5.0]])
+X = np.array([0.5, -1.5])
+
+
+def field(x):
+    y = A @ x
+    for i in range(2):
+        y = np.tanh(y) * (i + 1) + x
+    return y
+
+
+def field_of_jax(x):
+    y = jnp.asarray(A) @ x
+    for i in range(2):
+        y = jnp.tanh(y) * (i + 1) + x
+    return y
+
+
+@pytest.fixture(autouse=True)
+def double():
+    with jax.enable_x64(True):
+        yield
+
+
+def test_pushforward_agrees_with_jvp():
+    t = np.array([0.3, 0.7])
+    expected = jax.jvp(field_of_jax, (jnp.asarray(X),), (jnp.asarray(t),))[1]
+    assert np.allclose(flux.pushforward(field, X)(t), expected)
+    assert np.allclose(flux.pushforward(field_of_jax, jnp.asarray(X))(jnp.asarray(t)), expected)
+
+
+def test_pushforward_keeps_the_structure_and_takes_none_for_zero():
+    along = flux.pushforward(lambda x, y: {"a": x * y, "b": (x, "text")}, 2.0, 3.0)
+    assert along(1.0, None) == {"a": 3.0, "b": (1.0, None)}
+    assert along(0.0, 1.0)["a"] == 2.0
+    with pytest.raises(flux.FluxError, match="2 tangents"):
+        along(1.0)
+
+
+def test_forward_over_reverse_and_reverse_over_forward_agree():
+    def energy(x):
+        return np.sum(np.sin(x) * x**2)
+
+    t = np.array([1.0, 2.0])
+    forward = flux.pushforward(lambda x: flux.gradient(energy, x)[0], X)(t)
+    reverse = flux.gradient(lambda x: flux.pushforward(energy, x)(t), X)[0]
+    exact = (2 * np.sin(X) + 4 * X * np.cos(X) - X**2 * np.sin(X)) * t
+    assert np.allclose(forward, exact)
+    assert np.allclose(reverse, exact)
+
+
+def test_jacobian_agrees_with_jax():
+    expected = jax.jacobian(field_of_jax)(jnp.asarray(X))
+    assert np.allclose(flux.jacobian(field, X)[0], expected)
+    assert np.allclose(flux.jacobian(field_of_jax, jnp.asarray(X))[0], expected)
+
+
+def test_jacobian_has_the_shapes_of_result_and_argument():
+    by_matrix, by_number, by_text = flux.jacobian(lambda m, s, t: (m @ X) * s, A, 2.0, "t")
+    assert by_matrix.shape == (2, 2, 2)
+    assert by_number.shape == (2,)
+    assert by_text is None
+    assert flux.jacobian(lambda x: x[:0], X)[0].shape == (0, 2)
+    with pytest.raises(flux.FluxError, match="got a list"):
+        flux.jacobian(lambda x: [x], X)
+
+
+def test_hessian_agrees_with_jax():
+    def energy(x):
+        return (field(x) ** 2).sum()
+
+    expected = jax.hessian(lambda x: (field_of_jax(x) ** 2).sum())(jnp.asarray(X))
+    assert np.allclose(flux.hessian(energy, X), expected)
+
+
+def test_nested_gradients_do_not_confuse_perturbations():
+    assert flux.gradient(lambda x: x * flux.gradient(lambda y: x + y, 1.0)[0], 1.0) == (1.0,)
+    assert flux.gradient(lambda x: x * flux.gradient(lambda y: x * y, 2.0)[0], 3.0) == (6.0,)
+
+    def alias(x):
+        return flux.gradient(lambda y: y * (x - y), x)[0]
+
+    assert flux.gradient(alias, 3.0) == (-1.0,)
+
+
+def test_a_gradient_penalty_has_a_gradient():
+    def loss(w, x):
+        g = flux.gradient(lambda x: jnp.sum(jnp.tanh(w @ x)), x)[0]
+        return jnp.sum(g**2)
+
+    def expected(w, x):
+        return jnp.sum(jax.grad(lambda x: jnp.sum(jnp.tanh(w @ x)))(x) ** 2)
+
+    args = jnp.asarray(A), jnp.asarray(X)
+    for ours, theirs in zip(
+        flux.gradient(loss, *args), jax.grad(expected, (0, 1))(*args), strict=True
+    ):
+        assert np.allclose(ours, theirs)
+
+
+def test_an_inner_optimiser_is_differentiated_through():
+    def after_descent(rate):
+        x = 3.0
+        while x * x > 1.0:
+            x = x - rate * flux.gradient(lambda x: x**2, x)[0]
+        return x
+
+    step = 1e-6
+    expected = (after_descent(0.1 + step) - after_descent(0.1 - step)) / (2 * step)
+    assert np.isclose(flux.gradient(after_descent, 0.1)[0], expected)
+
+
+class Counter:
+    def __init__(self):
+        self.calls, self.seen, self.random = 0, [], np.random.default_rng(0)
+
+    def __call__(self, x):
+        self.calls += 1
+        self.seen.append(x)
+        return [np.sin(x) * x * self.calls, {"noise": np.random.rand() * x}]
+
+
+def test_checkpoint_runs_again_and_changes_nothing_twice():
+    runs = []
+
+    def run(counter, x):
+        runs.append(1)
+        return flux.checkpoint(counter)(x)
+
+    def loss(counter, x, run):
+        np.random.seed(3)
+        parts = run(counter, x)
+        return np.sum(parts[0]) + np.sum(parts[1]["noise"])
+
+    plain = flux.gradient(lambda x: loss(Counter(), x, lambda c, x: c(x)), X)[0]
+    counter = Counter()
+    value, (found,) = flux.withgradient(lambda x: loss(counter, x, run), X)
+    assert np.allclose(found, plain)
+    assert np.isclose(value, loss(Counter(), X, run))
+    assert counter.calls == 1
+    assert len(counter.seen) == 1
+
+
+def test_checkpoint_gives_captured_values_and_objects_their_gradient():
+    class Scale:
+        def __init__(self, w):
+            self.w = w
+
+        def __call__(self, x):
+            return x * self.w
+
+    layer = Scale(2.0)
+    by_layer, by_x = flux.gradient(lambda m, x: flux.checkpoint(m)(x) ** 2, layer, 3.0)
+    assert (by_layer.w, by_x) == (36.0, 24.0)
+    assert flux.gradient(lambda a: flux.checkpoint(lambda x: a * x)(3.0), 2.0) == (3.0,)
+    nested = flux.checkpoint(flux.checkpoint(lambda x: x**3))
+    assert flux.gradient(nested, 2.0) == (12.0,)
+
+
+def test_hook_sees_and_replaces_the_gradient():
+    seen = []
+    assert flux.gradient(lambda x: flux.hook(seen.append, x) ** 2, 3.0) == (6.0,)
+    assert seen == [6.0]
+    clipped = flux.gradient(lambda x: (flux.hook(lambda g: np.clip(g, -1, 1), x) ** 2).sum(), X * 4)
+    assert clipped[0].tolist() == [1.0, -1.0]
+    with pytest.raises(flux.FluxError, match="got a list"):
+        flux.gradient(lambda x: flux.hook(print, [x])[0], 1.0)
