@@ -411,7 +411,8 @@ class Adjoint:
         if not any(map(self.is_active, operands)):
             self.out.append(Call((), step.record, args, call.where))
             return
-        targets, later = self.receive(operands, env, lazy=call.fn not in PURE)
+        lazy = call.fn not in PURE or call.fn is prims.tuple_
+        targets, later = self.receive(operands, env, lazy)
         self.out.append(Call(targets, step.record, args, call.where, unpack=True))
         for operand, part in later:
             self.contribute(operand, part, env, call.where)
@@ -419,17 +420,23 @@ class Adjoint:
     def result_cotangent(self, call: Call, env: Env) -> Operand:
         if not call.unpack:
             ct = env.pop(call.targets[0], NONE) if call.targets else NONE  # type: ignore[arg-type]
-            if ct not in self.lazy or call.fn is prims.update_item:
-                return ct
-            whole = self.fresh("whole")
-            self.out.append(Call((whole,), Const(self.rt.dense, "dense"), (ct,), call.where))
-            return whole
+            return ct if call.fn is prims.update_item else self.whole(ct, call.where)
         return self.tuple_of(call.targets, env, call)
+
+    def whole(self, ct: Operand, where: Where) -> Operand:
+        """`ct`, or the ordinary array for it where it may be kept lazy."""
+        if ct not in self.lazy:
+            return ct
+        whole = self.fresh("whole")
+        self.out.append(Call((whole,), Const(self.rt.dense, "dense"), (ct,), where))
+        return whole
 
     def tuple_of(self, targets, env: Env, call: Call) -> Operand:
         """The cotangents of targets as a tuple; those of a tuple of targets are one inside it."""
         parts = [
-            self.tuple_of(t, env, call) if isinstance(t, tuple) else env.pop(t, NONE)
+            self.tuple_of(t, env, call)
+            if isinstance(t, tuple)
+            else self.whole(env.pop(t, NONE), call.where)
             for t in targets
         ]
         return self.tuple_or_none(parts, call)

@@ -32,8 +32,11 @@ def accumulate(a, b):
 
 
 def dense(ct):
-    """`ct` as an ordinary array, if it is kept as a list of rows."""
-    return ct.dense() if type(ct) is Indexed else ct
+    """`ct` with ordinary arrays where it is kept as a list of rows, inside tuples too."""
+    kind = type(ct)
+    if kind is Indexed:
+        return ct.dense()
+    return tuple([dense(part) for part in ct]) if kind is tuple else ct
 
 
 def deposit(value, ct, store):

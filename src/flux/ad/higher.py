@@ -104,7 +104,8 @@ def jacobian(f: Callable, *args) -> tuple:
         )
     shape = getattr(y, "shape", ())
     if shape == ():
-        return back(zero_of(y) + 1)
+        one: Any = zero_of(y)
+        return back(one + 1)
     rows = [back(direction) for direction in directions(y)]
     return tuple([stacked([row[i] for row in rows], shape, x) for i, x in enumerate(args)])
 

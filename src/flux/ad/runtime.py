@@ -260,6 +260,15 @@ def not_differentiable(f) -> NotDifferentiable:
 # -- functions with Python source ----------------------------------------------------------------
 
 
+ORIGIN = "__flux_origin__"
+"""Where a generated function keeps the function whose default values it shares."""
+
+
+def owner_of_defaults(f: FunctionType) -> FunctionType:
+    """The function of the user that made the default values of `f`."""
+    return f.__dict__.get(ORIGIN, f)
+
+
 BOUND = "__flux_augmented__"
 """Where a function keeps its augmented forms by entry, so that all are freed together."""
 
@@ -308,6 +317,8 @@ class Entry:
             elif name not in cells:
                 cells[name] = _cell(cells[name.removeprefix("_cell_")])
         bound = bind(self.forward.code, f.__globals__, cells, like=f)
+        if bound.__defaults__ or bound.__kwdefaults__:
+            bound.__dict__[ORIGIN] = owner_of_defaults(f)
         if not f.__closure__:
             f.__dict__[BOUND] = {**(known or {}), self: (f.__defaults__, bound)}
         return bound
@@ -380,6 +391,7 @@ def _arranged(bound: FunctionType, entry: Entry, f: FunctionType) -> Callable:
     places = {name: i for i, name in enumerate(named)}
     star = len(named) if args.vararg else None
     extra = len(named) + bool(args.vararg) if args.kwarg else None
+    owner = owner_of_defaults(f)
 
     def augmented(*values, **keywords):
         y, inner = bound(*values, **keywords)
@@ -397,7 +409,7 @@ def _arranged(bound: FunctionType, entry: Entry, f: FunctionType) -> Callable:
                 out = [*out, cts[places[name]] if known else others.get(name)]
             for index, name in enumerate(named):
                 if index >= given and name not in keywords:
-                    store.add(f, name, cts[index])
+                    store.add(owner, name, cts[index])
             return tuple(out)
 
         return y, back

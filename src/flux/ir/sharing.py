@@ -47,6 +47,8 @@ NEW_METHODS = frozenset(
     "nonzero prod ptp repeat round searchsorted std sum take tolist trace var".split()
 )
 VIEW_METHODS = frozenset("diagonal ravel reshape squeeze swapaxes transpose view".split())
+BUILTINS = {**dict.fromkeys("float complex abs sum round".split(), "new"), "min": "part",
+            "max": "part"}  # fmt: skip
 PLAIN_ATTRIBUTES = frozenset("dtype itemsize nbytes ndim shape size strides".split())
 NEW = frozenset([*prims.BINARY.values(), *prims.UNARY.values(), prims.not_])
 INPLACE = frozenset(prims.INPLACE.values())
@@ -238,6 +240,8 @@ class Sharing:
             if fn is prims.call_method and name in NEW_METHODS | VIEW_METHODS:
                 return "new" if name in NEW_METHODS else "same"
             return "new" if fn.inert else "unknown"
+        if isinstance(fn, Global) and fn.path in self.program.builtins:
+            return BUILTINS.get(fn.path, "unknown")
         function = self.library_function(fn)
         if function is None:
             return "unknown"
@@ -327,6 +331,8 @@ class Sharing:
         time, path = self.places[id(write)]
         released = []
         for var, (made, _) in self.made.items():
+            if var not in self.sources:
+                continue
             root = self.root(var)
             held = root in group or (root in self.kept and var not in self.program.params)
             if not held or made >= time or var in write.args:

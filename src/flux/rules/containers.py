@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from types import FunctionType
 
 from flux.ad import registry
-from flux.ad.cotangents import accumulate
+from flux.ad.cotangents import accumulate, dense
 from flux.ad.indexed import Indexed, form_of, merge
 from flux.ad.registry import AUGMENTED, augments
 from flux.ad.runtime import call, carries, items, no_back, not_differentiable, nothing
@@ -741,6 +741,7 @@ def concatenate(kind):
                 ct = tuple([store.take(made, i) for i in range(total)])
             elif ct is None:
                 return NONE2
+            ct = dense(ct)
             return give_back(a, ct[:first], store), give_back(b, ct[first:], store)
 
         return made, back
@@ -759,7 +760,7 @@ def repeat(values, times, swapped):
             return NONE2
         summed = (None,) * count
         for i in range(times):
-            summed = accumulate(summed, ct[i * count : (i + 1) * count])
+            summed = accumulate(summed, dense(ct[i * count : (i + 1) * count]))
         part = give_back(values, summed, store)
         return (None, part) if swapped else (part, None)
 
@@ -776,9 +777,27 @@ def extend_in_place(owner, values):
     return owner, back
 
 
+def union(a, b):
+    """`a | b` of two dicts."""
+    return {**a, **b}
+
+
+def update_in_place(owner, others):
+    """`owner |= others` of a dict: the same dict, with more in it."""
+    _, inner = dict_update(owner, others)
+
+    def back(ct, store):
+        return inner(None, store)
+
+    return owner, back
+
+
 ADD, MUL = prims.BINARY[ast.Add], prims.BINARY[ast.Mult]
 for kind in (tuple, list):
     AUGMENTED[ADD, kind, kind] = concatenate(kind)
     AUGMENTED[MUL, kind, int] = lambda a, b: repeat(a, b, False)
     AUGMENTED[MUL, int, kind] = lambda a, b: repeat(b, a, True)
 AUGMENTED["inplace", ADD, list] = extend_in_place
+OR = prims.BINARY[ast.BitOr]
+AUGMENTED[OR, dict, dict] = lambda a, b: call(union, a, b)
+AUGMENTED["inplace", OR, dict] = update_in_place

@@ -1,0 +1,106 @@
+"""Run one random program: value, gradient, second pullback, second derivative."""
+
+from __future__ import annotations
+
+import importlib.util
+import linecache
+import math
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+import flux
+from fuzz.source import Writer
+
+POINT = (0.37, -0.58)
+UNSURE = "differences do not agree with each other: a kink is near"
+
+
+def function_of(text: str, name: str):
+    """The function `f` of a module with this text."""
+    path = Path(tempfile.gettempdir()) / f"flux_{name}.py"
+    path.write_text(text)
+    linecache.checkcache(str(path))
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        del sys.modules[name]
+    return module.f
+
+
+def differences(f, place: int, step: float) -> float:
+    """The central difference of `f` in one argument."""
+    high, low = list(POINT), list(POINT)
+    high[place] += step
+    low[place] -= step
+    return (f(*high) - f(*low)) / (2 * step)
+
+
+def slope(f, place: int) -> float | None:
+    """The derivative by differences; `None` where two steps disagree."""
+    a, b = differences(f, place, 1e-5), differences(f, place, 3e-6)
+    return b if math.isclose(a, b, rel_tol=1e-4, abs_tol=1e-6) else None
+
+
+def check(seed: int, second: bool = False) -> str:
+    """`right`, `unsure` (a kink is near), `refused`, or an `AssertionError` with the source."""
+    rng = random.Random(seed)
+    text = Writer(rng, size=rng.randint(3, 14)).text()
+    f = function_of(text, f"program_{seed}")
+    try:
+        expected = f(*POINT)
+    except Exception:
+        return "unsure"
+    try:
+        value, back = flux.pullback(f, *POINT)
+    except flux.NotDifferentiable as error:
+        assert f"program_{seed}" in str(error) or "line" in str(error), report(seed, text, error)
+        return "refused"
+    except Exception as error:
+        raise AssertionError(report(seed, text, f"{type(error).__name__}: {error}")) from error
+    assert value == expected, report(seed, text, f"value {value}, in Python {expected}")
+    try:
+        gradient = back(1.0)
+        again = back(1.0)
+    except Exception as error:
+        note = f"pullback: {type(error).__name__}: {error}"
+        raise AssertionError(report(seed, text, note)) from error
+    assert again == gradient, report(seed, text, "the second pullback differs")
+    for place in range(2):
+        wanted = slope(f, place)
+        if wanted is None:
+            return "unsure"
+        close = math.isclose(gradient[place], wanted, rel_tol=1e-3, abs_tol=1e-5)
+        note = f"argument {place}: gradient {gradient[place]}, differences {wanted}"
+        assert close, report(seed, text, note)
+    return second_derivative(f, seed, text) if second else "right"
+
+
+def second_derivative(f, seed: int, text: str) -> str:
+    def slopes(x, y):
+        return sum(flux.gradient(f, x, y))
+
+    try:
+        found = flux.gradient(slopes, *POINT)
+    except flux.NotDifferentiable:
+        return "refused"
+    except Exception as error:
+        note = f"second derivative: {type(error).__name__}: {error}"
+        raise AssertionError(report(seed, text, note)) from error
+    for place in range(2):
+        wanted = slope(slopes, place)
+        if wanted is None:
+            return "unsure"
+        close = math.isclose(found[place], wanted, rel_tol=1e-2, abs_tol=1e-4)
+        note = f"second derivative {place}: {found[place]}, differences {wanted}"
+        assert close, report(seed, text, note)
+    return "right"
+
+
+def report(seed: int, text: str, note) -> str:
+    body = text[text.index("def f(") :]
+    return f"program {seed}: {note}\n{body}"
