@@ -10,10 +10,12 @@ KEY      := $(shell (pwd; cat pyproject.toml constraints.txt) | cksum | cut -d' 
 READY    := $(VENV)/.ready-$(KEY)
 INSTALL   = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 ARGS     ?=
+COUNT    ?= 1000
+START    ?= 0
 export PYTHONUTF8 = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types bench conformance size lock clean
+.PHONY: help setup demo test lint format types bench conformance fuzz size lock clean
 
 help: ## list these words
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -40,6 +42,9 @@ bench: $(READY)-bench ## speed and memory next to peers, into bench/RESULTS.md (
 
 conformance: $(READY)-test ## every sample program: value, side effects, gradient, second pullback
 	$(BIN)/python -m pytest tests/test_conformance.py -rxs $(ARGS)
+
+fuzz: $(READY)-test ## random programs against differences (COUNT=1000 START=0)
+	cd tests && $(abspath $(BIN))/python -m fuzz $(START) $(COUNT)
 
 size: $(BIN)/python ## lines by room, longest files and functions, circles
 	$(BIN)/python tools/size.py

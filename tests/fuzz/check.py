@@ -10,8 +10,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import flux
 from fuzz.source import Writer
+
+import flux
 
 POINT = (0.37, -0.58)
 UNSURE = "differences do not agree with each other: a kink is near"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 
-HEAD = '''\
+HEAD = """\
 import math
 import numpy as np
 
@@ -64,7 +64,7 @@ def checked(a):
         raise ValueError("large")
     return a * a
 
-'''
+"""
 
 
 class Writer:

@@ -335,3 +335,16 @@ def break_in_finally(x):
         finally:
             break  # noqa: B012
     return x * 3
+
+
+@program(69, 0.37)
+def break_under_a_finally_that_may_return(x):
+    w = x
+    for _ in [1, 2]:
+        try:
+            w = w * w
+            break
+        finally:
+            if w > 0.3:
+                return 7.0  # noqa: B012
+    return w

@@ -215,3 +215,16 @@ def inert_questions(x):
     if isinstance((x,), tuple) and hasattr(x, "real") and callable(len) and type(x) is float:
         return x * len([x, x])
     return 0.0
+
+
+@program(75, 0.3)
+def default_from_an_argument(x):
+    return (lambda p, q=x: p * q * q)(x * 2)
+
+
+@program(75, 0.3)
+def keyword_default_from_an_argument(x):
+    def scaled(p, *, k=x):
+        return k * k * p
+
+    return scaled(x + 1)

@@ -217,7 +217,7 @@ class Handlers:
         if self.loops:
             loop = self.loops[-1]
             names += [loop.stop, loop.skip, loop.broken]
-        left = {name: self.env.get(name, UNDEFINED) for name in names}
+        left = {name: self.aside(self.env.get(name, UNDEFINED), where) for name in names}
         for name in names:
             if name != self.result_base:
                 self.env[name] = Const(False)
@@ -244,6 +244,14 @@ class Handlers:
 
         if not self.block.raises:
             self.unless_left(leave, where)
+
+    def aside(self, value: Operand, where: Where) -> Operand:
+        """`value` under a name of its own: its name may be assigned before it is read."""
+        if not isinstance(value, Var):
+            return value
+        kept = self.version(self.fresh(f"{value.base}_before"), value.inert)
+        self.block.body.append(Move(kept, value, where))
+        return kept
 
     # -- with ----------------------------------------------------------
 

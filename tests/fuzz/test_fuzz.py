@@ -1,0 +1,19 @@
+"""A few random programs of the many; `make fuzz` runs more."""
+
+import pytest
+from fuzz.check import check
+from hypothesis import given, settings, strategies
+
+OUTCOMES: list[str] = []
+
+
+@settings(max_examples=40, derandomize=True, deadline=None)
+@given(strategies.integers(0, 10**9))
+def test_random_programs_have_the_derivatives_that_differences_give(seed):
+    OUTCOMES.append(check(seed, second=seed % 4 == 0))
+
+
+def test_few_random_programs_are_refused():
+    if not OUTCOMES:
+        pytest.skip("needs the outcomes of the test above")
+    assert OUTCOMES.count("right") > 0.6 * len(OUTCOMES)
