@@ -284,15 +284,23 @@ def _store(target: Var | tuple) -> ast.expr:
 
 def _place(node, where: Where):
     """Give every node without a position the range `where`; inside a node with one, all have."""
+    line, column, end_line, end_column = (
+        where.line, where.column, where.end_line, where.end_column,
+    )  # fmt: skip
     todo = [node]
     while todo:
         current = todo.pop()
         if "lineno" in current._attributes:
             if hasattr(current, "lineno"):
                 continue
-            current.lineno, current.col_offset = where.line, where.column
-            current.end_lineno, current.end_col_offset = where.end_line, where.end_column
-        todo.extend(ast.iter_child_nodes(current))
+            current.lineno, current.col_offset = line, column
+            current.end_lineno, current.end_col_offset = end_line, end_column
+        for name in current._fields:
+            part = getattr(current, name, None)
+            if type(part) is list:
+                todo += [item for item in part if isinstance(item, ast.AST)]
+            elif isinstance(part, ast.AST) and not isinstance(part, ast.expr_context):
+                todo.append(part)
     return node
 
 
