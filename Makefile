@@ -41,7 +41,7 @@ bench: $(READY)-bench ## speed and memory next to peers, into bench/RESULTS.md (
 	$(BIN)/python bench/run.py $(ARGS)
 
 conformance: $(READY)-test ## every sample program: value, side effects, gradient, second pullback
-	$(BIN)/python -m pytest tests/test_conformance.py -rxs $(ARGS)
+	$(BIN)/python -m pytest tests -m line --lines $(ARGS)
 
 fuzz: $(READY)-test ## random programs against differences (COUNT=1000 START=0)
 	cd tests && $(abspath $(BIN))/python -m fuzz $(START) $(COUNT)

@@ -10,7 +10,10 @@ import flux
 from flux.tree.objects import fields, is_object, set_field
 
 SAMPLES = all_programs()
-NAMES = [f"{'+'.join(map(str, s.lines))}-{getattr(s.fn, '__name__', 'object')}" for s in SAMPLES]
+CASES = [
+    pytest.param(s, id=getattr(s.fn, "__name__", "object"), marks=pytest.mark.line(*s.lines))
+    for s in SAMPLES
+]
 
 
 def floats(value, path=()):
@@ -47,7 +50,7 @@ def moved(value, path, amount):
     return made
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=NAMES)
+@pytest.mark.parametrize("sample", CASES)
 def test_value_and_gradient_agree_with_plain_python(sample):
     fn, args = sample.fn, sample.args
     value, back = flux.pullback(fn, *copy.deepcopy(args))

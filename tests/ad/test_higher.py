@@ -46,6 +46,7 @@ def test_pushforward_keeps_the_structure_and_takes_none_for_zero():
         along(1.0)
 
 
+@pytest.mark.line(160)
 def test_forward_over_reverse_and_reverse_over_forward_agree():
     def energy(x):
         return np.sum(np.sin(x) * x**2)
@@ -107,6 +108,7 @@ def test_a_gradient_penalty_has_a_gradient():
         assert np.allclose(ours, theirs)
 
 
+@pytest.mark.line(161)
 def test_an_inner_optimiser_is_differentiated_through():
     def after_descent(rate):
         x = 3.0
@@ -129,6 +131,7 @@ class Counter:
         return [np.sin(x) * x * self.calls, {"noise": np.random.rand() * x}]
 
 
+@pytest.mark.line(156)
 def test_checkpoint_runs_again_and_changes_nothing_twice():
     runs = []
 
@@ -166,6 +169,7 @@ def test_checkpoint_gives_captured_values_and_objects_their_gradient():
     assert flux.gradient(nested, 2.0) == (12.0,)
 
 
+@pytest.mark.line(151)
 def test_hook_sees_and_replaces_the_gradient():
     seen = []
     assert flux.gradient(lambda x: flux.hook(seen.append, x) ** 2, 3.0) == (6.0,)

@@ -226,6 +226,7 @@ TABLE = [
 ]  # fmt: skip
 
 
+@pytest.mark.line(165)
 @pytest.mark.parametrize(("f", "args", "keywords"), TABLE)
 def test_against_finite_differences(f, args, keywords):
     check_rule(f, *args, **keywords)

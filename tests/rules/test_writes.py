@@ -95,6 +95,8 @@ PROGRAMS = [item_in_a_loop, stencil, kept_by_the_reverse_pass, operators, repeat
             in_an_object, branches, counts_and_scalars, made_in_every_iteration]  # fmt: skip
 
 
+@pytest.mark.line(123)
+@pytest.mark.line(124)
 @pytest.mark.parametrize("f", PROGRAMS)
 def test_first_and_second_derivative_agree_with_finite_differences(f):
     x = X.copy()
@@ -157,6 +159,9 @@ def captured(x):
     return np.sum(y)
 
 
+@pytest.mark.line(125)
+@pytest.mark.line(126)
+@pytest.mark.line(128)
 @pytest.mark.parametrize("f", [argument, view_of_the_argument, second_name, earlier_view,
                                item_of_a_list, by_a_helper, captured])  # fmt: skip
 def test_a_write_that_another_name_may_see_is_refused(f):
@@ -167,6 +172,7 @@ def test_a_write_that_another_name_may_see_is_refused(f):
     assert (x == X).all()
 
 
+@pytest.mark.line(127)
 @pytest.mark.parametrize("f", [
     lambda x: np.add(x, 1, out=np.zeros(6)),
     lambda x: np.add.at(np.zeros(6) + x, 0, x[1]),
@@ -178,6 +184,7 @@ def test_other_ways_to_write_are_refused(f):
         flux.pullback(f, X.copy())
 
 
+@pytest.mark.line(130)
 def test_assigning_an_item_of_a_jax_array_names_the_updated_array():
     def written(x):
         y = jnp.zeros(6)

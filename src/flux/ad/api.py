@@ -14,6 +14,7 @@ from flux.ad.registry import AUGMENTED, INERT, augments
 from flux.ad.spaces import project, space_of, zero_of
 from flux.ad.store import Store
 from flux.errors import FluxError, NotDifferentiable, user_line
+from flux.tree.objects import blank, fields, is_object, set_field
 
 __all__ = [
     "code_adjoint",
@@ -309,14 +310,39 @@ def nograd(fn: Callable) -> Callable:
     return fn
 
 
-def stop_gradient(x):
+def stop_gradient(x) -> Any:
     """The value `x`, as a constant: no derivative flows through.
+
+    Lists, dicts and objects come back as copies, whose parts are constants too.
 
     >>> import flux
     >>> flux.gradient(lambda x: x * flux.stop_gradient(x), 3.0)
     (3.0,)
     """
-    return x
+    return constant(x, {})
+
+
+def constant(value, made: dict[int, Any]):
+    """A copy of the containers in `value`; what they hold at the ends is the same."""
+    if id(value) in made:
+        return made[id(value)]
+    if isinstance(value, tuple):
+        parts = [constant(item, made) for item in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    if isinstance(value, list):
+        made[id(value)] = new = []
+        new.extend(constant(item, made) for item in value)
+        return new
+    if isinstance(value, dict):
+        made[id(value)] = new = {}
+        new.update((key, constant(item, made)) for key, item in value.items())
+        return new
+    if is_object(value) and space_of(type(value)) is None:
+        made[id(value)] = new = blank(type(value))
+        for name, item in fields(value).items():
+            set_field(new, name, constant(item, made))
+        return new
+    return value
 
 
 def within_gradient() -> bool:
@@ -335,7 +361,10 @@ def always_within():
 
 
 def cut(x):
-    return x, runtime.nothing(1)
+    return constant(x, {}), runtime.nothing(1)
+
+
+INERT.add(constant)
 
 
 AUGMENTED[stop_gradient] = cut

@@ -310,7 +310,7 @@ class Entry:
             if defaults is f.__defaults__ and bound.__globals__ is f.__globals__:
                 return bound
         own = dict(zip(f.__code__.co_freevars, f.__closure__ or (), strict=True))
-        cells = {**self.cells, **{name: _captured(own, name) for name in self.program.freevars}}
+        cells = {**self.cells, **_captured(own, self.program.freevars)}
         for name in self.forward.code.co_freevars:
             if name == "_globals":
                 cells[name] = _cell(f.__globals__)
@@ -345,9 +345,11 @@ class Entry:
         return self.variants[kinds]
 
 
-def _captured(own: dict[str, Any], name: str):
-    """The cell of a captured variable; a generated function may know it as a cell only."""
-    return own[name] if name in own else own[f"_cell_{name}"].cell_contents
+def _captured(own: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """The cells of captured variables; a generated function may know one as a cell only, or not."""
+    known = {name: own[name] for name in names if name in own}
+    only_cells = [name for name in names if name not in own and f"_cell_{name}" in own]
+    return {**known, **{name: own[f"_cell_{name}"].cell_contents for name in only_cells}}
 
 
 def _by_types(general: Callable, entry: Entry, f: FunctionType) -> Callable:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ast
 import linecache
+import os
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType, FunctionType
@@ -44,6 +46,7 @@ def find_source(fn: FunctionType) -> Source:
     source that `fn` was made from.
     """
     code = fn.__code__
+    linecache.checkcache(code.co_filename)
     lines = linecache.getlines(code.co_filename, fn.__globals__)
     if not lines:
         raise SourceError(
@@ -55,6 +58,8 @@ def find_source(fn: FunctionType) -> Source:
     file = _parse(code.co_filename, "".join(lines))
     matching = [entry for entry in file.functions if _could_be(entry[0], code)]
     node, owner = _innermost(matching, code) or _stale(fn)
+    if _is_newer(code.co_filename) and _trait(code) not in _traits(file.name, "".join(lines)):
+        _stale(fn)
     return Source(node, file, owner)
 
 
@@ -84,6 +89,34 @@ def _parse(filename: str, text: str) -> File:
 
     visit(tree, None)
     return File(filename, tuple(functions), frozenset(written))
+
+
+STARTED = time.time()
+
+
+def _is_newer(filename: str) -> bool:
+    """Was the file written since this process started? Only then can it differ from the code."""
+    try:
+        return os.stat(filename).st_mtime > STARTED
+    except OSError:
+        return False
+
+
+@lru_cache(maxsize=16)
+def _traits(filename: str, text: str) -> frozenset[tuple]:
+    """The traits of all functions of a file as it is now."""
+    found, waiting = set(), [compile(text, filename, "exec", dont_inherit=True)]
+    while waiting:
+        code = waiting.pop()
+        found.add(_trait(code))
+        waiting += [const for const in code.co_consts if isinstance(const, CodeType)]
+    return frozenset(found)
+
+
+def _trait(code: CodeType) -> tuple:
+    """What a function does, whatever it stands in: a nested one is compiled again by us."""
+    consts = tuple(repr(const) for const in code.co_consts if not isinstance(const, CodeType))
+    return code.co_name, code.co_firstlineno, code.co_code, consts, code.co_names
 
 
 def _could_be(node: FunctionNode, code: CodeType) -> bool:
