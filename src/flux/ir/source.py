@@ -58,8 +58,9 @@ def find_source(fn: FunctionType) -> Source:
     file = _parse(code.co_filename, "".join(lines))
     matching = [entry for entry in file.functions if _could_be(entry[0], code)]
     node, owner = _innermost(matching, code) or _stale(fn)
-    if _is_newer(code.co_filename) and _trait(code) not in _traits(file.name, "".join(lines)):
-        _stale(fn)
+    if not code.co_qualname.startswith(INSIDE_OURS) and _is_newer(code.co_filename):
+        if _trait(code) not in _traits(file.name, "".join(lines)):
+            _stale(fn)
     return Source(node, file, owner)
 
 
@@ -92,6 +93,9 @@ def _parse(filename: str, text: str) -> File:
 
 
 STARTED = time.time()
+INSIDE_OURS = "factory.<locals>."
+"""How the qualified name of a function begins that stands in one that we compiled: that one was
+compared with its source already."""
 
 
 def _is_newer(filename: str) -> bool:
@@ -114,7 +118,7 @@ def _traits(filename: str, text: str) -> frozenset[tuple]:
 
 
 def _trait(code: CodeType) -> tuple:
-    """What a function does, whatever it stands in: a nested one is compiled again by us."""
+    """What a function does."""
     consts = tuple(repr(const) for const in code.co_consts if not isinstance(const, CodeType))
     return code.co_name, code.co_firstlineno, code.co_code, consts, code.co_names
 
