@@ -31,10 +31,11 @@ class Trial:
     Attributes:
         exception, raised: the names of its exception and of the flag that there is one.
         depth: how many loops are around it.
+        where: the range of the `try`.
     """
 
-    def __init__(self, exception: str, raised: str, depth: int):
-        self.exception, self.raised, self.depth = exception, raised, depth
+    def __init__(self, exception: str, raised: str, depth: int, where: Where):
+        self.exception, self.raised, self.depth, self.where = exception, raised, depth, where
 
 
 class Handlers:
@@ -124,9 +125,9 @@ class Handlers:
 
     # -- try ----------------------------------------------------------
 
-    def trial(self, body: Callable[[], None]) -> tuple[Operand, Operand]:
+    def trial(self, body: Callable[[], None], where: Where) -> tuple[Operand, Operand]:
         """Parse `body`; returns the exception that it raised, and whether it raised one."""
-        trial = Trial(self.fresh("error"), self.fresh("raised"), len(self.loops))
+        trial = Trial(self.fresh("error"), self.fresh("raised"), len(self.loops), where)
         self.env[trial.exception], self.env[trial.raised] = Const(None), Const(False)
         self.trials.append(trial)
         body()
@@ -148,7 +149,7 @@ class Handlers:
         if not node.handlers:
             self.statements(node.body)
             return
-        error, raised = self.trial(lambda: self.statements(node.body))
+        error, raised = self.trial(lambda: self.statements(node.body), where)
 
         def succeed() -> None:
             self.unless_left(lambda: self.statements(node.orelse), where)
@@ -212,7 +213,7 @@ class Handlers:
         What `cleanup` returns, if anything, is an operand that is true where the exception is
         not to go on.
         """
-        error, raised = self.trial(body)
+        error, raised = self.trial(body, where)
         names = [self.returned_base, self.result_base]
         if self.loops:
             loop = self.loops[-1]

@@ -207,6 +207,8 @@ class Parser(Handlers, Patterns):
 
     def undefined(self, name: str) -> Operand:
         """A read before any assignment: Python itself raises when it gets here."""
+        if self.trials:
+            return self.call(prims.unbound, (Const(name),), self.trials[-1].where)
         return Var(f"{name}.undefined", name, inert=True)
 
     def note_module(self, name: str) -> bool:

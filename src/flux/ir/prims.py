@@ -45,6 +45,7 @@ __all__ = [
     "store_global",
     "tuple_",
     "unpack",
+    "unbound",
     "unpack_attempt",
     "unpack_star",
     "put_attribute",
@@ -277,6 +278,14 @@ def _as_exception(value, cause: Any = UNSET):
     return value
 
 
+def _unbound(name):
+    raise UnboundLocalError(
+        f"cannot access local variable '{name}' where it is not associated with a value"
+    )
+
+
+unbound = Prim("unbound", _unbound, inert=True)
+"""A read of a name before any assignment, inside a `try`."""
 as_exception = Prim("as_exception", _as_exception, inert=True)
 """What `raise value from cause` raises."""
 catches = Prim("catches", lambda error, kinds: isinstance(error, kinds), inert=True)
