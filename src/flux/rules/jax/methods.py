@@ -161,7 +161,7 @@ class AtIndex:
 
 def update(name: str):
     def function(array, index, *value, **options):
-        return getattr(array.at[index], name)(*value, **options)
+        return getattr(jnp.asarray(array).at[index], name)(*value, **options)
 
     leaf = Leaf(function, own=True)
     AUGMENTED[function] = lambda array, index, *value, **options: leaf(

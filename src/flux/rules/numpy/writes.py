@@ -69,6 +69,8 @@ WATCHED.append((ndarray, refuse_shared))
 
 def update_item(y, index, value):
     """`y[index] = value`, in place unless the reverse pass holds `y`."""
+    if is_foreign(value):
+        return AUGMENTED[prims.update_item, type(value)](y, index, value)
     if getrefcount(y) > LOCAL + 1 or shares_base(y):
         y = y.copy()
     y[index] = value
@@ -88,6 +90,17 @@ def update_item(y, index, value):
         return zeroed(ct, index, own), None, part
 
     return y, back
+
+
+def is_foreign(value) -> bool:
+    """Is `value` an array that NumPy cannot hold, as one that is being traced?"""
+    if type(value) is ndarray or (prims.update_item, type(value)) not in AUGMENTED:
+        return False
+    try:
+        np.asarray(value)
+    except TypeError:
+        return True
+    return False
 
 
 def shares_base(y) -> bool:
@@ -130,7 +143,7 @@ def whole_again(ct, own):
 AUGMENTED[whole] = whole_again
 AUGMENTED[prims.update_item, ndarray] = update_item
 AUGMENTED[zeroed] = zeroed_again
-inert(shares_base, written_last, getrefcount, form_of)
+inert(is_foreign, shares_base, written_last, getrefcount, form_of)
 
 
 def setitem(x, index, value):
