@@ -1,6 +1,7 @@
 """Attributes, classes, containers and their mutation."""
 
 import copy
+import itertools
 import math
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -235,3 +236,59 @@ def returns_its_object(x):
     o = Point(x, 1.0)
     p = bump(o)
     return p.x * x if p is o else 0.0
+
+
+class Halving:
+    def __init__(self, x, steps):
+        self.x, self.steps = x, steps
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self.steps == 0:
+            raise StopIteration
+        self.steps -= 1
+        self.x = self.x * 0.5
+        return self.x
+
+
+class Bag:
+    def __init__(self, *items):
+        self.items = items
+
+    def __iter__(self):
+        return iter(self.items)
+
+
+@program(107, 1.3)
+def own_iterators(x):
+    total = sum(v * v for v in Halving(x, 3))
+    for v in Bag(x, x * x):
+        total += v * v
+    first, *rest = Bag(x, 2 * x, x * x)
+    items = iter([x, x * x, x**3])
+    next(items)
+    return (
+        total + first * sum(rest) + max(Bag(x, x * x)) * next(items) * sum(items) * next(items, x)
+    )
+
+
+@program(100, 1.3)
+def itertools_of_values(x):
+    pairs = sum(a * b for a, b in itertools.combinations([x, x * x, 2.0], 2))
+    running = list(itertools.accumulate([x, x, 3.0], lambda p, q: p * q))[-1]
+    return (
+        pairs + running + sum(a - b for a, b in itertools.pairwise([x, x * x])) + math.prod([x, x])
+    )
+
+
+class Named(NamedTuple):
+    x: float
+    k: float = 2.0
+
+
+@program(103, 1.3)
+def named_tuples_made(x):
+    point = Named(x * x)._replace(k=x)
+    return point.k * Named(k=x, x=1.0)[1] * point.x

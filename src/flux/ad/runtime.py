@@ -497,9 +497,9 @@ def _augmented_prim(prim: Prim, mask: tuple[bool, ...]) -> Callable:
 
 def items(iterable):
     """Pairs of an item and its pullback, by the rule of the iterable's type."""
-    rule = AUGMENTED.get((iter, type(iterable)))
+    rule = AUGMENTED.get(("items", type(iterable)))
     if rule is None:
-        rule = AUGMENTED[iter]
+        rule = AUGMENTED["items"]
     return rule(iterable)
 
 

@@ -9,6 +9,8 @@ import copy
 import dataclasses
 import functools
 import inspect
+import itertools
+import math
 import operator
 import random
 import types
@@ -19,7 +21,7 @@ from flux.ad.cotangents import whole_of_partial
 from flux.ad.registry import AUGMENTED, CONSTRUCTORS, INERT_MODULES, augments, inert
 from flux.ad.runtime import call, no_back, nothing
 from flux.ad.spaces import project, space_of
-from flux.rules.containers import give_back, list_sort, sequence
+from flux.rules.containers import give_back, is_own_iterable, list_sort, sequence
 from flux.tree.objects import blank, fields, is_object, set_field
 
 __all__ = ["as_python"]
@@ -157,12 +159,28 @@ def best_of(python, values, options):
 # -- sequences -------------------------------------------------------------------------------------
 
 
+def listed(values):
+    return [value for value in values]
+
+
+def tupled(values):
+    return tuple([value for value in values])
+
+
+@augments(tuple.__new__)
+def tuple_new(cls, values=()):
+    y = tuple.__new__(cls, values)
+    return y, lambda ct, store: (None, None if ct is None else give_back(values, ct, store))
+
+
 @augments(list)
 def list_(*values):
     if not values:
         return [], nothing(0)
     if isinstance(values[0], dict | str | range | bytes):
         return list(values[0]), nothing(1)
+    if is_own_iterable(values[0]):
+        return call(listed, values[0])
     items = sequence(values[0])
     made = list(items)
     count = len(items)
@@ -180,6 +198,8 @@ def tuple_(*values):
         return (), nothing(0)
     if isinstance(values[0], dict | str | range | bytes):
         return tuple(values[0]), nothing(1)
+    if is_own_iterable(values[0]):
+        return call(tupled, values[0])
     items = sequence(values[0])
 
     def back(ct, store):
@@ -205,8 +225,14 @@ def enumerate_(values, start=0):
     return pairs
 
 
+def zip_lists(*values, **options):
+    return zip(*[list(value) for value in values], **options)  # noqa: B905
+
+
 @augments(zip)
 def zip_(*values, **options):
+    if any([is_own_iterable(value) for value in values]):
+        return call(zip_lists, *values, **options)
     rows = [sequence(value) for value in values]
     made = list(zip(*rows, **options))  # noqa: B905 (`strict` is the caller's)
     count = len(made)
@@ -451,7 +477,7 @@ def partial_(f, *args, **keywords):
 
 
 inert(len, isinstance, issubclass, callable, hasattr, id, hash, type, repr, str, int, bool, print,
-      range, slice, format, ord, chr, bin, hex, oct, bytes, object, object.__init__, super, iter,
+      range, slice, format, ord, chr, bin, hex, oct, bytes, object, object.__init__, super,
       frozenset, operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge,
       operator.not_, operator.is_, operator.is_not, operator.contains, operator.truth,
       dataclasses.fields, dataclasses.is_dataclass)  # fmt: skip
@@ -466,6 +492,119 @@ inert(random.Random.random, random.Random.randrange, random.Random.randint, rand
       random.Random.getstate,
       random.Random.setstate, random.random, random.randrange, random.randint, random.seed,
       random.getrandbits)  # fmt: skip
+
+
+@as_python(math.fsum)
+def fsum(values):
+    return sum(values)
+
+
+@as_python(math.prod)
+def prod(values, *, start=1):
+    total = start
+    for value in values:
+        total = total * value
+    return total
+
+
+@as_python(itertools.chain)
+def chain(*parts):
+    return [item for part in parts for item in part]
+
+
+@as_python(itertools.chain.from_iterable)
+def chain_from(parts):
+    return [item for part in parts for item in part]
+
+
+@as_python(itertools.product)
+def product(*pools, repeat=1):
+    rows = [()]
+    for pool in [list(pool) for pool in pools] * repeat:
+        rows = [(*row, item) for row in rows for item in pool]
+    return rows
+
+
+@as_python(itertools.pairwise)
+def pairwise(values):
+    items = list(values)
+    return [(items[i], items[i + 1]) for i in range(len(items) - 1)]
+
+
+@as_python(itertools.accumulate)
+def accumulate_(values, func=None, *, initial=None):
+    totals = [] if initial is None else [initial]
+    for value in values:
+        last = totals[-1] if totals else None
+        step = value if not totals else last + value if func is None else func(last, value)
+        totals.append(step)
+    return totals
+
+
+@as_python(itertools.islice)
+def islice(values, *limits):
+    return list(values)[slice(*limits)]
+
+
+@as_python(itertools.starmap)
+def starmap(f, rows):
+    return [f(*row) for row in rows]
+
+
+@as_python(itertools.zip_longest)
+def zip_longest(*values, fillvalue=None):
+    rows = [list(value) for value in values]
+    size = max([0, *[len(row) for row in rows]])
+    return [tuple([r[i] if i < len(r) else fillvalue for r in rows]) for i in range(size)]
+
+
+def choices(pick):
+    """`itertools.combinations` and its like, by the places that they choose."""
+
+    def augmented(values, *size, **options):
+        def chosen(values):
+            items = list(values)
+            rows = chosen_places(pick, len(items), size, options)
+            return [tuple([items[i] for i in row]) for row in rows]
+
+        y, inner = call(chosen, values)
+        nones = [None for _ in (*size, *options)]
+        return y, lambda ct, store: (*inner(ct, store), *nones)
+
+    AUGMENTED[pick] = augmented
+
+
+def chosen_places(pick, count: int, size, options) -> list:
+    return list(pick(range(count), *size, **options))
+
+
+inert(chosen_places)
+for pick in (itertools.combinations, itertools.permutations,
+             itertools.combinations_with_replacement):  # fmt: skip
+    choices(pick)
+
+
+def named_tuple(cls: type):
+    """`Point(x, y)` of a class made by `NamedTuple` or `namedtuple`: a tuple of its fields."""
+    if not (issubclass(cls, tuple) and hasattr(cls, "_fields")):
+        return None
+    names = cls._fields
+
+    def augmented(*args, **keywords):
+        y = cls(*args, **keywords)
+        count = len(args)
+
+        def back(ct, store):
+            if ct is None:
+                return (None,) * (count + len(keywords))
+            return (*ct[:count], *[ct[names.index(name)] for name in keywords])
+
+        return y, back
+
+    return augmented if cls.__new__.__qualname__.endswith("__new__") else None
+
+
+CONSTRUCTORS.append(named_tuple)
 
 
 @as_python(typing.cast)

@@ -13,7 +13,7 @@ from types import FunctionType
 from flux.ad import registry
 from flux.ad.cotangents import accumulate, dense
 from flux.ad.indexed import Indexed, form_of, merge
-from flux.ad.registry import AUGMENTED, augments
+from flux.ad.registry import AUGMENTED, augments, inert
 from flux.ad.runtime import call, carries, items, no_back, not_differentiable, nothing
 from flux.ad.spaces import space_of
 from flux.errors import NotDifferentiable, user_line
@@ -101,6 +101,20 @@ def spread(ct, stars, items, sizes, store):
     return out
 
 
+def is_own_iterable(value) -> bool:
+    """Is `value` an object whose iteration is written in Python, or an iterator of ours?"""
+    method = getattr(type(value), "__iter__", None)
+    return type(method) is FunctionType and space_of(type(value)) is None
+
+
+def unpack_list(value, count):
+    return unpack_items([item for item in value], count)
+
+
+def unpack_star_list(value, before, after):
+    return unpack_star_items([item for item in value], before, after)
+
+
 def sequence(value):
     """The items of an iterable whose items have places."""
     if isinstance(value, set | frozenset) and any([carries(item) for item in value]):
@@ -172,6 +186,8 @@ def merge_dict(*pairs):
 
 @augments(prims.unpack)
 def unpack(value, count):
+    if is_own_iterable(value):
+        return call(unpack_list, value, count)
     items = prims.unpack.fn(value, count)
     if isinstance(value, tuple):
         return items, keep_ct
@@ -188,6 +204,8 @@ def keep_ct(ct, store):
 
 @augments(prims.unpack_star)
 def unpack_star(value, before, after):
+    if is_own_iterable(value):
+        return call(unpack_star_list, value, before, after)
     items = prims.unpack_star.fn(value, before, after)
     rest = items[before]
     count = len(rest)
@@ -659,7 +677,7 @@ def array_pairs(values):
         yield item, back
 
 
-@augments(iter)
+@augments("items")
 def pairs(values) -> Iterator:
     """Items and pullbacks of any iterable."""
     if isinstance(values, tuple):
@@ -670,6 +688,8 @@ def pairs(values) -> Iterator:
         return array_pairs(values)
     if isinstance(values, Paired):
         return values.twice()
+    if isinstance(values, Cursor):
+        return cursor_pairs(values)
     method = getattr(type(values), "__iter__", None)
     if type(method) is FunctionType:
         return user_pairs(values, method)
@@ -689,12 +709,99 @@ def inert_pairs(values):
 
 
 def user_pairs(values, method):
-    raise NotDifferentiable(
-        f"iteration over a {type(values).__name__} that defines `__iter__` is not covered by the "
-        "automatic differentiation.",
-        where=user_line(),
-        hint="Make it a list first.",
-    )
+    """Items of an object of a class with `__iter__`, by what that returns."""
+    iterator, inner = call(method, values)
+    if type(getattr(type(iterator), "__next__", None)) is FunctionType:
+        found = pairs_of_next(iterator)
+    else:
+        found = pairs(iterator)
+    first = True
+    for item, own in found:
+        yield item, back_of_first(own, inner) if first else own
+        first = False
+
+
+def back_of_first(own, inner):
+    """The first item is the last one in reverse; making the iterator is reversed after it."""
+
+    def back(ct, store):
+        inner(own(ct, store)[0], store)
+        return (None,)
+
+    return back
+
+
+def pairs_of_next(iterator):
+    """Items of an iterator that is written in Python."""
+    method = type(iterator).__next__
+    while True:
+        try:
+            item, inner = call(method, iterator)
+        except StopIteration:
+            return
+        yield item, lambda ct, store, inner=inner: (inner(ct, store)[0],)
+
+
+class Cursor:
+    """What `iter(values)` gives under differentiation: a list and a place in it."""
+
+    def __init__(self, items):
+        self.items, self.place = items, 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self.place >= len(self.items):
+            raise StopIteration
+        self.place += 1
+        return self.items[self.place - 1]
+
+
+def cursor_pairs(cursor):
+    """The items that are left."""
+    while cursor.place < len(cursor.items):
+        index = cursor.place
+        cursor.place += 1
+
+        def back(ct, store, index=index):
+            store.add(cursor.items, index, ct)
+            return (None,)
+
+        yield cursor.items[index], back
+
+
+@augments(iter)
+def iter_(values):
+    """`iter(values)`; an iterator that is handed in stays what it is."""
+    known = isinstance(values, list | tuple | dict) or space_of(type(values)) is not None
+    if not known:
+        method = getattr(type(values), "__iter__", None)
+        if type(method) is FunctionType:
+            return call(method, values)
+        return iter(values), nothing(1)
+    items = list(sequence(values))
+    count = len(items)
+
+    def back(ct, store):
+        cts = tuple([store.take(items, i) for i in range(count)])
+        return (None if isinstance(values, dict) else give_back(values, cts, store),)
+
+    return Cursor(items), back
+
+
+@augments(next)
+def next_(iterator, *default):
+    method = type(iterator).__next__
+    if type(method) is FunctionType:
+        if default and isinstance(iterator, Cursor) and iterator.place >= len(iterator.items):
+            return default[0], lambda ct, store: (None, ct)
+        y, inner = call(method, iterator)
+        return y, lambda ct, store: (*inner(ct, store), *[None for _ in default])
+    y = next(iterator, *default)
+    if carries(y):
+        raise not_differentiable(next)
+    return y, nothing(1 + len(default))
 
 
 class Paired:
@@ -792,6 +899,16 @@ def update_in_place(owner, others):
     return owner, back
 
 
+def unpack_items(items, count):
+    return prims.unpack.fn(items, count)
+
+
+def unpack_star_items(items, before, after):
+    return prims.unpack_star.fn(items, before, after)
+
+
+AUGMENTED[unpack_items], AUGMENTED[unpack_star_items] = unpack, unpack_star
+inert(is_own_iterable)
 ADD, MUL = prims.BINARY[ast.Add], prims.BINARY[ast.Mult]
 for kind in (tuple, list):
     AUGMENTED[ADD, kind, kind] = concatenate(kind)

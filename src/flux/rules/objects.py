@@ -92,7 +92,8 @@ def read_attribute(owner, name):
         if isinstance(owner, ModuleType | type):
             return y, nothing(2)
         if isinstance(owner, tuple):
-            return y, field_back(owner, name)
+            known = name in getattr(owner, "_fields", ())
+            return y, field_back(owner, name) if known else nothing(2)
         if isinstance(owner, functools.partial) and name == "args":
             return y, args_back(owner)
         if carries(y) and space_of(type(owner)) is not None:

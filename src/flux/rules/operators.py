@@ -382,6 +382,8 @@ def by_class(prim, a, b):
     rule = AUGMENTED.get((prim, type(a), type(b)))
     if rule is not None:
         return rule(a, b)
+    if isinstance(a, str | bytes):  # formatting and joining of text
+        return prim.fn(a, b), _back_of_two
     op, name, reflected = DUNDERS[prim]
     for method, first, second, swapped in _methods(name, reflected, a, b):
         if type(method) is not FunctionType:

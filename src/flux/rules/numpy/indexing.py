@@ -239,6 +239,8 @@ def choose(a, choices, out=None, mode="raise"):
 
 
 no_rule(np.piecewise, "`np.piecewise`", "Use np.where or np.select.")
+no_rule(np.vectorize, "`np.vectorize`", "Use array operations, or a loop over the items.")
+no_rule(np.vectorize.__call__, "`np.vectorize`", "Use array operations, or a loop over the items.")
 no_rule(np.apply_along_axis, "`np.apply_along_axis`", "Use a loop over the rows.")
 no_rule(np.apply_over_axes, "`np.apply_over_axes`", "Use a loop over the axes.")
 
