@@ -253,7 +253,7 @@ class Halving:
         return self.x
 
 
-class Bag:
+class Sack:
     def __init__(self, *items):
         self.items = items
 
@@ -264,13 +264,13 @@ class Bag:
 @program(107, 1.3)
 def own_iterators(x):
     total = sum(v * v for v in Halving(x, 3))
-    for v in Bag(x, x * x):
+    for v in Sack(x, x * x):
         total += v * v
-    first, *rest = Bag(x, 2 * x, x * x)
+    first, *rest = Sack(x, 2 * x, x * x)
     items = iter([x, x * x, x**3])
     next(items)
     return (
-        total + first * sum(rest) + max(Bag(x, x * x)) * next(items) * sum(items) * next(items, x)
+        total + first * sum(rest) + max(Sack(x, x * x)) * next(items) * sum(items) * next(items, x)
     )
 
 

@@ -15,6 +15,7 @@ import operator
 import random
 import types
 import typing
+from typing import Any
 
 from flux.ad.adjoint import REVERSED
 from flux.ad.cotangents import whole_of_partial
@@ -584,7 +585,7 @@ for pick in (itertools.combinations, itertools.permutations,
     choices(pick)
 
 
-def named_tuple(cls: type):
+def named_tuple(cls: Any):
     """`Point(x, y)` of a class made by `NamedTuple` or `namedtuple`: a tuple of its fields."""
     if not (issubclass(cls, tuple) and hasattr(cls, "_fields")):
         return None

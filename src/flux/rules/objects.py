@@ -88,6 +88,8 @@ def read_attribute(owner, name):
     """A stored attribute, a bound method, or a field of a named tuple."""
     y = getattr(owner, name)
     kind = type(y)
+    if name == "__self__" and isinstance(owner, MethodType | BuiltinFunctionType):
+        return y, to_owner
     if kind in SPACES or isinstance(y, tuple) or space_of(kind) is not None:
         if isinstance(owner, ModuleType | type):
             return y, nothing(2)
