@@ -1,6 +1,7 @@
 """Attributes, classes, containers and their mutation."""
 
 import copy
+import functools
 import itertools
 import math
 from dataclasses import dataclass, replace
@@ -292,3 +293,54 @@ class Named(NamedTuple):
 def named_tuples_made(x):
     point = Named(x * x)._replace(k=x)
     return point.k * Named(k=x, x=1.0)[1] * point.x
+
+
+class Squares:
+    """A descriptor that is written in Python."""
+
+    def __set_name__(self, owner, name):
+        self.name = "_" + name
+
+    def __get__(self, instance, owner=None):
+        return getattr(instance, self.name) * 2
+
+    def __set__(self, instance, value):
+        setattr(instance, self.name, value * value)
+
+
+class Hooked:
+    side = Squares()
+
+    def __init__(self, side):
+        self.side = side
+
+    @functools.cached_property
+    def area(self):
+        return self.side**2
+
+    def __setattr__(self, name, value):
+        super().__setattr__(name, value * 1.5 if name == "extra" else value)
+
+    def __getattribute__(self, name):
+        value = object.__getattribute__(self, name)
+        return value * 3 if name == "extra" else value
+
+
+@program(106, 1.1)
+def hooks_of_attributes(x):
+    box = Hooked(x)
+    box.extra = x
+    return box.side * box.area * box.area * box.extra
+
+
+class Weighted(NamedTuple):
+    w: float
+
+    def __call__(self, x):
+        return x * self.w
+
+
+@program(94, 1.1)
+def a_tuple_that_is_called(x):
+    layer = Weighted(x * x)
+    return layer(x) * layer.__call__(2.0)

@@ -11,7 +11,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from functools import partial
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, MethodWrapperType
 from typing import Any
 
 from flux.ad.adjoint import Adjoint, RunTime
@@ -71,10 +71,12 @@ def call_value(f, /, *args, **keywords):
             return (ct_f, *cts[bound : bound + given], *[named[name] for name in keywords])
 
         return y, back_partial
-    if kind is BuiltinFunctionType:
+    if kind in BOUND_KINDS:
         unbound = _unbound(f)
         if unbound is not None:
             return unbound(f.__self__, *args, **keywords)
+    if isinstance(f, tuple):
+        return call(kind.__call__, f, *args, **keywords)
     y, inner = call(f, *args, **keywords)
 
     def back(ct, store):
@@ -132,7 +134,7 @@ def resolve(f) -> Callable:
         return found
     if isinstance(f, type):
         return _construct(f)
-    unbound = _unbound(f) if kind is BuiltinFunctionType else None
+    unbound = _unbound(f) if kind in BOUND_KINDS else None
     if unbound is not None:
         return lambda *a, **k: _without_self(unbound(f.__self__, *a, **k))
     method = kind.__call__
@@ -141,9 +143,13 @@ def resolve(f) -> Callable:
     return _opaque(f)
 
 
-def _unbound(f: BuiltinFunctionType) -> Callable | None:
+BOUND_KINDS = (BuiltinFunctionType, MethodWrapperType)
+"""Bound methods of classes that are written in C."""
+
+
+def _unbound(f) -> Callable | None:
     """The augmented form of the method that was bound to make `f`, if it has a rule."""
-    method = getattr(type(f.__self__), f.__name__, None)
+    method = getattr(getattr(f, "__objclass__", type(f.__self__)), f.__name__, None)
     return AUGMENTED.get(method) if method is not None and method is not f else None
 
 

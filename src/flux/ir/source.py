@@ -52,7 +52,8 @@ def find_source(fn: FunctionType) -> Source:
         raise SourceError(
             f"the source of `{fn.__qualname__}` cannot be found: expected the file "
             f"{code.co_filename}, which does not exist or is empty.",
-            hint="Define it in a file or a notebook cell, or give it a derivative with "
+            hint="Python keeps no source of what is typed at its prompt or given to `python -c`: "
+            "define the function in a file or a notebook cell, or give it a derivative with "
             f"@flux.rule({fn.__name__}).",
         )
     file = _parse(code.co_filename, "".join(lines))

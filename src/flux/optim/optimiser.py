@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.core import Tracer
 
 from flux.compiler import jit
 from flux.errors import FluxError
@@ -86,7 +87,7 @@ def apply_gradients(opt: Optimiser, model, grads) -> None:
 
 def matching(opt: Optimiser, model) -> list[Parameter]:
     """The parameters of the model that the optimiser was set up for."""
-    found = parameters(model)
+    found = [p for p in parameters(model) if p.name in opt.names or not is_number(p.value)]
     names = tuple([p.name for p in found])
     if names != opt.names:
         differing = sorted(set(opt.names) ^ set(names)) or ["their order"]
@@ -96,6 +97,11 @@ def matching(opt: Optimiser, model) -> list[Parameter]:
             hint="Call flux.setup(rule, model) for this model.",
         )
     return found
+
+
+def is_number(value) -> bool:
+    """Is `value` a number of the model that changes from step to step, and so became an input?"""
+    return isinstance(value, Tracer) and value.ndim == 0
 
 
 compiled = jit(apply_gradients)

@@ -589,7 +589,7 @@ def named_tuple(cls: Any):
     """`Point(x, y)` of a class made by `NamedTuple` or `namedtuple`: a tuple of its fields."""
     if not (issubclass(cls, tuple) and hasattr(cls, "_fields")):
         return None
-    names = cls._fields
+    names: tuple[str, ...] = getattr(cls, "_fields", ())
 
     def augmented(*args, **keywords):
         y = cls(*args, **keywords)

@@ -250,9 +250,12 @@ def getitem(owner, index):
             return NONE2
 
         return owner[index], back_subclass
-    if issubclass(kind, type) or not carries(owner):
+    if issubclass(kind, type):
         return owner[index], nothing(2)
-    raise not_differentiable(kind.__getitem__)
+    y = owner[index]
+    if carries(owner) or carries(y):
+        raise not_differentiable(kind.__getitem__)
+    return y, nothing(2)
 
 
 def tuple_item(owner, index):

@@ -11,6 +11,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from flux.ad import registry
+from flux.ad.cotangents import accumulate
 from flux.ad.registry import AUGMENTED, augments, inert
 from flux.ad.runtime import call, call_value, carries, nothing
 from flux.ad.spaces import SPACES, space_of
@@ -53,21 +54,39 @@ def getattr_(owner, name, *default) -> Any:
     if name == "__dict__":
         return instance_dict(owner), nothing(2)
     kind = type(owner)
-    found = getattr(kind, name, None)
     rule = attribute_rule(kind, name) if space_of(kind) is not None else None
+    hook = None if rule is not None else getattr(kind, "__getattribute__", None)
     if rule is not None:
         y, own = rule(owner)
-    elif type(found) is property:
-        y, own = call(found.fget, owner)
-    elif found is None and missing(kind, owner, name):
+    elif type(hook) is FunctionType and not isinstance(owner, ModuleType | type):
+        y, own = call(hook, owner, name)
+    elif of_class(kind, name) is None and missing(kind, owner, name):
         y, own = call(kind.__getattr__, owner, name)
     else:
-        return read_attribute(owner, name)
+        return object_getattribute(owner, name)
     return y, lambda ct, store: (own(ct, store)[0], None)
 
 
+@augments(object.__getattribute__)
+def object_getattribute(owner, name):
+    """As Python looks an attribute up if the class has no hook of its own."""
+    kind = type(owner)
+    found: Any = of_class(kind, name)
+    if type(found) is property:
+        y, own = call(found.fget, owner)
+        return y, lambda ct, store: (own(ct, store)[0], None)
+    if type(found) is functools.cached_property:
+        return cached(found, owner, name)
+    if has_getter(found, owner, name):
+        y, own = call(type(found).__get__, found, owner, kind)
+        return y, lambda ct, store: (own(ct, store)[1], None)
+    hooked = type(getattr(kind, "__getattribute__", None)) is FunctionType
+    return attribute_read(
+        owner, name, object.__getattribute__(owner, name) if hooked else getattr(owner, name)
+    )
+
+
 AUGMENTED[vars] = lambda owner: (instance_dict(owner), nothing(1))
-inert(instance_dict, is_filled)
 
 
 def getattr_or(owner, name, default):
@@ -78,15 +97,43 @@ def getattr_or(owner, name, default):
     return y, lambda ct, store: (*inner(ct, store), None)
 
 
+def of_class(kind, name):
+    """What the class itself holds under `name`, no descriptor being asked."""
+    for cls in kind.__mro__:
+        if name in cls.__dict__:
+            return cls.__dict__[name]
+    return None
+
+
+def has_getter(found, owner, name) -> bool:
+    """Will Python ask a `__get__` that is written in Python?"""
+    if found is None or type(getattr(type(found), "__get__", None)) is not FunctionType:
+        return False
+    return hasattr(type(found), "__set__") or name not in getattr(owner, "__dict__", ())
+
+
+def cached(found: functools.cached_property, owner, name):
+    """The first read computes and stores; the ones after it read what was stored."""
+    parts = instance_dict(owner)
+    if name in parts:
+        return attribute_read(owner, name, parts[name])
+    y, inner = call(found.func, owner)
+    parts[name] = y
+
+    def back(ct, store):
+        return inner(accumulate(ct, store.take(owner, name)), store)[0], None
+
+    return y, back
+
+
 def missing(kind, owner, name) -> bool:
     """Will Python ask a `__getattr__` that is written in Python?"""
     hook = getattr(kind, "__getattr__", None)
     return type(hook) is FunctionType and name not in getattr(owner, "__dict__", ())
 
 
-def read_attribute(owner, name):
+def attribute_read(owner, name, y):
     """A stored attribute, a bound method, or a field of a named tuple."""
-    y = getattr(owner, name)
     kind = type(y)
     if name == "__self__" and isinstance(owner, MethodType | BuiltinFunctionType):
         return y, to_owner
@@ -153,7 +200,25 @@ def setattr_(owner, name, value):
             where=user_line(),
             hint="Set the attributes one by one, or use `obj.__dict__.update(...)`.",
         )
-    found = getattr(kind, name, None)
+    hook = kind.__setattr__
+    if type(hook) is FunctionType and not is_frozen(kind):
+        return call(hook, owner, name, value)
+    if isinstance(owner, ModuleType | type) and carries(value):
+        raise NotDifferentiable(
+            f"`{owner.__name__}.{name}` of a module or class is set to a value that carries a "
+            "derivative.",
+            where=user_line(),
+            hint="Keep it in an object, or cut it with flux.stop_gradient.",
+        )
+    if is_frozen(kind):
+        setattr(owner, name, value)  # raises
+    return object_setattr(owner, name, value)
+
+
+@augments(object.__setattr__)
+def object_setattr(owner, name, value):
+    """As Python sets an attribute if the class has no hook of its own."""
+    found: Any = of_class(type(owner), name)
     if type(found) is property and found.fset is not None:
         y, inner = call(found.fset, owner, value)
 
@@ -162,14 +227,18 @@ def setattr_(owner, name, value):
             return first, None, last
 
         return y, back_property
-    if isinstance(owner, ModuleType | type) and carries(value):
-        raise NotDifferentiable(
-            f"`{owner.__name__}.{name}` of a module or class is set to a value that carries a "
-            "derivative.",
-            where=user_line(),
-            hint="Keep it in an object, or cut it with flux.stop_gradient.",
-        )
-    set_plainly(owner, name, value)
+    if type(getattr(type(found), "__set__", None)) is FunctionType:
+        y, inner = call(type(found).__set__, found, owner, value)
+
+        def back_descriptor(ct, store):
+            _, first, last = inner(None, store)
+            return first, None, last
+
+        return y, back_descriptor
+    if isinstance(owner, ModuleType | type):
+        setattr(owner, name, value)
+    else:
+        object.__setattr__(owner, name, value)
 
     def back(ct, store):
         return None, None, store.take(owner, name)
@@ -177,19 +246,10 @@ def setattr_(owner, name, value):
     return None, back
 
 
-def set_plainly(owner, name, value):
-    """As `setattr`; a frozen dataclass raises by itself, its own `__init__` gets past it."""
-    setattr(owner, name, value)
-
-
-@augments(object.__setattr__)
-def object_setattr(owner, name, value):
-    object.__setattr__(owner, name, value)
-
-    def back(ct, store):
-        return None, None, store.take(owner, name)
-
-    return None, back
+def is_frozen(kind) -> bool:
+    """Is `kind` a frozen dataclass? Its `__setattr__` has no source; it raises."""
+    parameters = getattr(kind, "__dataclass_params__", None)
+    return parameters is not None and parameters.frozen
 
 
 @augments(prims.delattr_, delattr)
@@ -390,3 +450,6 @@ def call_star(f, args, keywords):
         return df, tuple(cts[:count]), None
 
     return y, back
+
+
+inert(instance_dict, is_filled, of_class, has_getter, is_frozen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -88,7 +89,7 @@ class Run:
         self.display: Any = None
         self.stopped = False
         self.halted: Any = RUNNING
-        self.unseen: tuple[Any, int] | None = None
+        self.unseen: tuple[Any, Any, int, tuple] | None = None
 
     def one_epoch(self, batches: Iterable, callbacks: Iterable) -> None:
         """Go through the data once."""
@@ -111,25 +112,36 @@ class Run:
         value, self.halted = guarded_step(self.loss, self.model, batch, self.opt, self.halted)
         self.look()  # at the step before, while this one runs
         self.batch, self.step = self.batch + 1, self.step + 1
-        self.unseen = value, self.batch
+        self.unseen = value, self.halted, self.batch, batch
         loss, metrics = parts(value)
         self.display.update(self.epoch, self.step, loss, **metrics)
 
     def look(self) -> None:
-        """Read the loss of the last step; if it is not finite, the later ones were refused."""
+        """Read the loss of the last step; those after a refused one have been refused too."""
         if self.unseen is None:
             return
-        (value, batch), self.unseen = self.unseen, None
+        (value, halted, number, batch), self.unseen = self.unseen, None
         loss, metrics = parts(value)
-        number = float(loss)
-        if not math.isfinite(number):
+        loss = float(loss)
+        if halted:
+            self.explain(batch)
+            what = f"the loss is {loss}" if not math.isfinite(loss) else "a gradient is not finite"
             raise NonFiniteLoss(
-                f"the loss is {number} at batch {batch} of epoch {self.epoch}; the model and the "
-                "optimiser are as they were before that batch.",
+                f"{what} at batch {number} of epoch {self.epoch}; the model and the optimiser are "
+                "as they were before that batch.",
                 hint="Look for an infinite or missing value in that batch, or lower the learning "
                 "rate with flux.adjust(opt, lr).",
             )
-        self.history.add(number, metrics)
+        self.history.add(loss, metrics)
+
+    def explain(self, batch: tuple) -> None:
+        """Run the loss outside the compiler: what is wrong with the batch may raise there."""
+        try:
+            self.loss(copy.deepcopy(self.model), *batch)
+        except FluxError:
+            raise
+        except Exception:
+            return  # the loss is not finite: that is what there is to say
 
     def asked(self, answers: list) -> bool:
         """Has a callback asked to stop?"""
