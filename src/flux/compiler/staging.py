@@ -14,16 +14,18 @@ from flux.errors import PACKAGE, StagingError, source_line
 __all__ = ["in_user_terms"]
 
 REASONS = {
-    jax.errors.TracerBoolConversionError: "a branch or loop test depends on the data",
+    jax.errors.TracerBoolConversionError: "a branch or loop test depends on the data, "
+    "which are not known when the program is made",
     jax.errors.TracerIntegerConversionError: "a Python int (an index, a length) depends on the "
-    "data",
-    jax.errors.TracerArrayConversionError: "a NumPy function was given an array of the program",
+    "data, which are not known when the program is made",
+    jax.errors.TracerArrayConversionError: "NumPy was given an array of the compiled program",
     jax.errors.NonConcreteBooleanIndexError: "a boolean mask makes an array of unknown length",
-    jax.errors.ConcretizationTypeError: "a Python value depends on the data",
+    jax.errors.ConcretizationTypeError: "a Python value depends on the data, which are not "
+    "known when the program is made",
 }
 HINTS = {
-    jax.errors.TracerArrayConversionError: "Use the function of that name in jax.numpy, or an "
-    "operator or method of the array; or take this part out of flux.jit.",
+    jax.errors.TracerArrayConversionError: "Make arrays with jax.numpy and use its functions, "
+    "or operators and methods of the array; or take this part out of flux.jit.",
 }
 HINT = (
     "Data-dependent control flow inside a compiled function is not supported yet: decide "
@@ -44,14 +46,16 @@ def in_user_terms(error: Exception, function) -> Exception:
     for kind, reason in REASONS.items():
         if isinstance(error, kind):
             return staging_error(error, reason, HINTS.get(kind, HINT), function)
+    notes = getattr(error, "__notes__", None)
+    if notes:
+        notes[:] = [note for note in notes if "JAX_TRACEBACK_FILTERING" not in note]
     return error.with_traceback(folded(error.__traceback__))
 
 
 def staging_error(error: Exception, reason: str, hint: str, function) -> StagingError:
     name = getattr(function, "__name__", type(function).__name__)
     return StagingError(
-        f"`{name}` cannot be compiled as written: {reason}, and is not known when the program is "
-        "made.",
+        f"`{name}` cannot be compiled as written: {reason}.",
         where=innermost(error),
         hint=hint,
     )

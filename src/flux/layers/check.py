@@ -6,11 +6,11 @@ import sys
 from types import FrameType
 
 from flux.ad import nograd
-from flux.errors import ShapeError, user_line
+from flux.errors import FluxError, ShapeError, user_line
 from flux.layers.parts import children
 from flux.layers.show import label
 
-__all__ = ["check_positions", "check_width", "place", "refuse"]
+__all__ = ["check_activation", "check_positions", "check_width", "place", "refuse"]
 
 _MECHANISM = ("flux.ad", "flux.compiler", "flux.ir", "flux.train", "jax")
 
@@ -78,3 +78,17 @@ def _position(owner, layer) -> str | None:
                     number = isinstance(key, int) and name == "layers"
                     return f"layer {key + 1}" if number else f"`{name}[{key!r}]`"
     return None
+
+
+def check_activation(activation, layer: str):
+    """`activation`, if it can be called.
+
+    Raises: `FluxError` naming the layer, if it cannot: a name in quotes, a wrong order.
+    """
+    if not callable(activation):
+        raise FluxError(
+            f"{layer} expected a function as activation, and got {activation!r}.",
+            where=user_line(),
+            hint="Pass the function itself, such as flux.relu, after the sizes.",
+        )
+    return activation

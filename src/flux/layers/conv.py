@@ -5,7 +5,7 @@ from __future__ import annotations
 from flux.functional import conv, conv_transpose, identity
 from flux.functional.arrays import convert
 from flux.init import glorot_uniform
-from flux.layers.check import check_positions, check_width
+from flux.layers.check import check_activation, check_positions, check_width
 from flux.layers.dense import make_bias
 from flux.layers.layer import layer
 from flux.layers.show import call_repr
@@ -74,7 +74,7 @@ class Conv:
     ):
         self.weight = make_weight(kernel, c_in, c_out, groups, init, rng)
         self.bias = make_bias(bias, (c_out,), self.weight)
-        self.activation = activation
+        self.activation = check_activation(activation, type(self).__name__)
         self.stride, self.pad, self.dilation, self.groups = stride, pad, dilation, groups
 
     def __call__(self, x):
@@ -147,7 +147,7 @@ class ConvTranspose:
     ):
         self.weight = make_weight(kernel, c_out, c_in, groups, init, rng)
         self.bias = make_bias(bias, (c_out,), self.weight)
-        self.activation = activation
+        self.activation = check_activation(activation, type(self).__name__)
         self.stride, self.pad, self.outpad = stride, pad, outpad
         self.dilation, self.groups = dilation, groups
 

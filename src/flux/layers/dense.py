@@ -6,7 +6,7 @@ from flux.errors import ShapeError
 from flux.functional import identity, linear
 from flux.functional.arrays import convert, shape_of
 from flux.init import glorot_uniform, ones, zeros
-from flux.layers.check import check_width, refuse
+from flux.layers.check import check_activation, check_width, refuse
 from flux.layers.layer import layer
 from flux.layers.show import call_repr
 from flux.random import generator
@@ -53,7 +53,7 @@ class Dense:
     ):
         self.weight = init((n_in, n_out), rng=generator(rng))
         self.bias = make_bias(bias, (n_out,), self.weight)
-        self.activation = activation
+        self.activation = check_activation(activation, type(self).__name__)
 
     def __call__(self, x):
         x = convert(x, self.weight)
@@ -85,7 +85,7 @@ class Scale:
     def __init__(self, *size, activation=identity, bias=True, init=ones, rng=None):
         self.scale = init(size, rng=generator(rng))
         self.bias = make_bias(bias, size, self.scale)
-        self.activation = activation
+        self.activation = check_activation(activation, type(self).__name__)
 
     def __call__(self, x):
         x = convert(x, self.scale)
@@ -130,7 +130,7 @@ class Bilinear:
         n_1, n_2 = (n_in, n_in) if isinstance(n_in, int) else n_in
         self.weight = init((n_1, n_2, n_out), rng=generator(rng))
         self.bias = make_bias(bias, (n_out,), self.weight)
-        self.activation = activation
+        self.activation = check_activation(activation, type(self).__name__)
 
     def __call__(self, x1, x2=None):
         if isinstance(x1, tuple):

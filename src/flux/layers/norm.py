@@ -6,7 +6,7 @@ from flux.ad import nograd, stop_gradient
 from flux.functional import affine, groupnorm, identity, normalise, rmsnorm, standardise
 from flux.functional.arrays import convert
 from flux.init import ones, zeros
-from flux.layers.check import check_width, refuse
+from flux.layers.check import check_activation, check_width, refuse
 from flux.layers.layer import layer
 from flux.layers.modes import training
 from flux.layers.show import call_repr
@@ -48,7 +48,7 @@ class BatchNorm:
     ):
         self.scale, self.shift = (ones(n), zeros(n)) if affine else (None, None)
         self.mean, self.var = (zeros(n), ones(n)) if track_stats else (None, None)
-        self.activation = activation
+        self.activation = check_activation(activation, type(self).__name__)
         self.n, self.eps, self.momentum = n, eps, momentum
         self.active = None
 
@@ -117,7 +117,7 @@ class InstanceNorm:
     ):
         self.scale, self.shift = (ones(n), zeros(n)) if affine else (None, None)
         self.mean, self.var = (zeros(n), ones(n)) if track_stats else (None, None)
-        self.activation = activation
+        self.activation = check_activation(activation, type(self).__name__)
         self.n, self.eps, self.momentum = n, eps, momentum
         self.active = None
 
@@ -174,7 +174,7 @@ class LayerNorm:
 
     def __init__(self, *size, activation=identity, eps=1e-5, affine=True):
         self.scale, self.shift = (ones(size), zeros(size)) if affine else (None, None)
-        self.activation = activation
+        self.activation = check_activation(activation, type(self).__name__)
         self.size, self.eps = size, eps
 
     def __call__(self, x):
@@ -244,7 +244,7 @@ class GroupNorm:
         if n % groups:
             raise ValueError(f"GroupNorm got {n} channels, which {groups} groups do not divide.")
         self.scale, self.shift = (ones(n), zeros(n)) if affine else (None, None)
-        self.activation = activation
+        self.activation = check_activation(activation, type(self).__name__)
         self.n, self.groups, self.eps = n, groups, eps
 
     def __call__(self, x):

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from flux.errors import FluxError, NonFiniteLoss
+from flux.errors import FluxError, NonFiniteLoss, user_line
 from flux.optim.optimiser import Optimiser
 from flux.train.history import History
 from flux.train.progress import Progress
@@ -53,6 +53,7 @@ def train(
     >>> round(float(line["slope"]), 3), len(history.loss)
     (3.0, 50)
     """
+    check_arguments(loss, opt)
     run = Run(loss, model, opt, epochs)
     batches = [data] if isinstance(data, tuple) and all(map(is_array, data)) else data
     with Progress(total(batches, epochs), enabled=progress) as run.display:
@@ -61,6 +62,22 @@ def train(
             if run.asked([callback(run) for callback in callbacks]):
                 break
     return run.history
+
+
+def check_arguments(loss, opt) -> None:
+    """Refuse a rule in the place of an optimiser, and something else in that of the loss."""
+    if not isinstance(opt, Optimiser):
+        raise FluxError(
+            f"train expected an optimiser, and got {opt!r}.",
+            where=user_line(),
+            hint="Make one of a rule and the model: opt = flux.setup(rule, model).",
+        )
+    if not callable(loss):
+        raise FluxError(
+            f"train expected a function as loss, and got a {type(loss).__name__}.",
+            where=user_line(),
+            hint="The order is flux.train(loss, model, data, opt).",
+        )
 
 
 def total(batches, epochs: int) -> int | None:
