@@ -33,6 +33,8 @@ class Row:
         theirs: what the peer takes.
         bound: the most that the ratio may be, or `ours` where there is no peer; `None` where
             nothing is promised.
+        rounds: the median of the rounds' own ratios, which a change of the machine's load during
+            the run does not move.
     """
 
     what: str
@@ -42,9 +44,12 @@ class Row:
     bound: float | None = None
     unit: str = "s"
     note: str = ""
+    rounds: float | None = None
 
     @property
     def ratio(self) -> float | None:
+        if self.rounds is not None:
+            return self.rounds
         return self.ours / self.theirs if self.theirs else None
 
     @property
@@ -113,12 +118,12 @@ def _seconds(work: Callable, calls: int) -> float:
 
 
 def compared(what: str, times: dict[str, list[float]], ours: str, peer: str, **more) -> Row:
-    """A row of medians; its note has the quartiles of the rounds' own ratios."""
+    """A row of medians: of the times, and of the rounds' own ratios, with their quartiles."""
     ratios = [a / b for a, b in zip(times[ours], times[peer], strict=True)]
-    low, _, high = quantiles(ratios, n=4)
+    low, middle, high = quantiles(ratios, n=4)
     spread = f"quartiles {low:.2f} to {high:.2f}"
     more["note"] = "; ".join(filter(None, [spread, more.get("note", "")]))
-    return Row(what, median(times[ours]), peer, median(times[peer]), **more)
+    return Row(what, median(times[ours]), peer, median(times[peer]), rounds=middle, **more)
 
 
 def on_one_thread() -> None:

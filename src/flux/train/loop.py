@@ -126,7 +126,7 @@ class Run:
         self.history.end()
 
     def one_step(self, batch: tuple) -> None:
-        value, self.halted = guarded_step(self.loss, self.model, batch, self.opt, self.halted)
+        value, self.halted = guarded_step(self.loss, self.model, batch, self.opt, self.halted, True)
         self.look()  # at the step before, while this one runs
         self.batch, self.step = self.batch + 1, self.step + 1
         self.unseen = value, self.halted, self.batch, batch

@@ -26,10 +26,10 @@ def trainstep(loss: Callable, model, batch, opt: Optimiser):
         batch: the arguments of the loss after the model: a tuple of them, or the only one.
         opt: from `flux.setup`.
 
-    Returns: what the loss returned, before the step. If it or a gradient is not finite, no array of
-        `model` and `opt` has changed.
+    Returns: what the loss returned, before the step. If it is not finite, no array of `model` and
+        `opt` has changed. `flux.train` looks at the gradients too.
     """
-    return guarded_step(loss, model, as_batch(batch), opt, RUNNING)[0]
+    return guarded_step(loss, model, as_batch(batch), opt, RUNNING, False)[0]
 
 
 def as_batch(batch) -> tuple:
@@ -47,8 +47,11 @@ RUNNING = np.zeros((), bool)
 
 
 @jit
-def guarded_step(loss: Callable, model, batch: tuple, opt: Optimiser, halted) -> tuple[Any, Any]:
-    """A step that changes no array of `model` and `opt` if the loss or a gradient is not finite.
+def guarded_step(
+    loss: Callable, model, batch: tuple, opt: Optimiser, halted, gradients: bool
+) -> tuple[Any, Any]:
+    """A step that changes no array of `model` and `opt` if the loss is not finite, or, where
+    `gradients` is true, a gradient.
 
     Returns: what the loss returned, and whether this step or one before it was refused. A caller
         that passes this on may queue steps and look at their losses later: after a refused step,
@@ -60,7 +63,7 @@ def guarded_step(loss: Callable, model, batch: tuple, opt: Optimiser, halted) ->
     apply_gradients(opt, model, grads)
     first = value[0] if isinstance(value, tuple) else value
     halted = halted | ~jnp.isfinite(first)
-    for part in jax.tree.leaves(grads):
+    for part in jax.tree.leaves(grads) if gradients else ():
         if is_array(part) and jnp.issubdtype(part.dtype, jnp.inexact):
             halted = halted | ~jnp.all(jnp.isfinite(part))
 
