@@ -7,7 +7,10 @@ after the current step and keeps what was learned.
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import signal
+import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
         path = training.save(out)
         print(
             f"\nStopped after {len(training.accuracies)} whole epochs; what was learned is kept in "
-            f"{path}\n  flux predict {path}"
+            f"{path}\n  {command()} predict {path}"
         )
         return 130
     except FluxError:
@@ -81,7 +84,7 @@ def _report(training: Training, seconds: float, path: Path, drawn: str) -> str:
         "training loss": f"{training.losses[-1]:.4f}",
         "model": path,
         "picture": drawn,
-        "try it": f"flux predict {path}",
+        "try it": f"{command()} predict {path}",
     }
     lines = [f"  {name:<18} {value}" for name, value in rows.items()]
     return "\n".join([f"{training.name}: trained in {seconds:.1f} s", *lines])
@@ -138,6 +141,15 @@ def interrupted_between_steps():
         yield check
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def command() -> str:
+    """How this command is called from here: by its name, if the shell finds it under that."""
+    own = Path(sys.argv[0])
+    found = shutil.which("flux")
+    if own.stem != "flux" or (found and Path(found).resolve() == own.resolve()):
+        return "flux"
+    return os.path.relpath(own)
 
 
 class Training:
