@@ -11,7 +11,14 @@ import threading
 import weakref
 from collections.abc import Callable
 from functools import partial
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, MethodWrapperType
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    MethodType,
+    MethodWrapperType,
+    ModuleType,
+)
 from typing import Any
 
 from flux.ad.adjoint import Adjoint, RunTime
@@ -224,10 +231,12 @@ def _opaque(f) -> Callable:
 
     def augmented(*args, **keywords):
         values = (*args, *keywords.values())
-        if any(carries(value) for value in values):
+        if owned or any(carries(value) for value in values):
             raise not_differentiable(f)
         return f(*args, **keywords), nothing(len(values))
 
+    owner = getattr(f, "__self__", None)
+    owned = not isinstance(owner, ModuleType | type) and carries(owner)
     return augmented
 
 

@@ -43,7 +43,7 @@ FRESH: set[Any] = set()
 VIEWS: set[Any] = set()
 """Functions of libraries whose result may be the memory of their first argument."""
 NEW_METHODS = frozenset(
-    "all any argmax argmin argsort astype clip conj copy cumprod cumsum dot item max mean min "
+    "all any argmax argmin argsort clip copy cumprod cumsum dot item max mean min "
     "nonzero prod ptp repeat round searchsorted std sum take tolist trace var".split()
 )
 VIEW_METHODS = frozenset("diagonal ravel reshape squeeze swapaxes transpose view".split())

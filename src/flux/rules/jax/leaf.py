@@ -322,7 +322,7 @@ def given_back(give, found, store):
     ]
     for i, owner in enumerate(give.captured):
         store.add(owner.owner, owner.key, found[give.first + i])
-    if give.plain:
+    if give.plain and len(give.keywords) < 2:  # several are flattened in the order of their names
         return tuple(full)
     ct_args, ct_keywords = tree_unflatten(give.treedef, full)
     positional = [deposit(v, c, store) for v, c in zip(give.args, ct_args, strict=True)]
