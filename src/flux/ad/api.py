@@ -139,7 +139,9 @@ def one(y, f):
 
 
 def is_complex(y) -> bool:
-    return isinstance(y, complex) or getattr(getattr(y, "dtype", None), "kind", "f") == "c"
+    dtype = getattr(y, "dtype", None)
+    known = getattr(dtype, "kind", "f") == "c" or getattr(dtype, "is_complex", False)
+    return known or isinstance(y, complex)
 
 
 def grad(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:

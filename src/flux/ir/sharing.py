@@ -42,11 +42,11 @@ FRESH: set[Any] = set()
 """Functions of libraries whose result is new memory, and that keep no argument."""
 VIEWS: set[Any] = set()
 """Functions of libraries whose result may be the memory of their first argument."""
-NEW_METHODS = frozenset(
+NEW_METHODS = set(
     "all any argmax argmin argsort clip copy cumprod cumsum dot item max mean min "
     "nonzero prod ptp repeat round searchsorted std sum take tolist trace var".split()
 )
-VIEW_METHODS = frozenset("diagonal ravel reshape squeeze swapaxes transpose view".split())
+VIEW_METHODS = set("diagonal ravel reshape squeeze swapaxes transpose view".split())
 BUILTINS = {**dict.fromkeys("float complex abs sum round".split(), "new"), "min": "part",
             "max": "part"}  # fmt: skip
 PLAIN_ATTRIBUTES = frozenset("dtype itemsize nbytes ndim shape size strides".split())

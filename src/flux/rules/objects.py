@@ -141,8 +141,8 @@ def attribute_read(owner, name, y):
         if isinstance(owner, ModuleType | type):
             return y, nothing(2)
         if isinstance(owner, tuple):
-            known = name in getattr(owner, "_fields", ())
-            return y, field_back(owner, name) if known else nothing(2)
+            names = names_of(owner)
+            return y, field_back(owner, names.index(name)) if name in names else nothing(2)
         if isinstance(owner, functools.partial) and name == "args":
             return y, args_back(owner)
         if carries(y) and space_of(type(owner)) is not None:
@@ -178,9 +178,14 @@ def args_back(owner: functools.partial):
     return lambda ct, store: (None if ct is None else (None, ct, nones), None)
 
 
-def field_back(owner, name):
+def names_of(owner: tuple) -> tuple:
+    """The names of the items of a named tuple, or of one that is written in C."""
+    return getattr(owner, "_fields", None) or getattr(type(owner), "__match_args__", ())
+
+
+def field_back(owner, index):
     """The cotangent of a named tuple is a tuple."""
-    index, count = owner._fields.index(name), len(owner)
+    count = len(owner)
 
     def back(ct, store):
         if ct is None:
@@ -452,4 +457,4 @@ def call_star(f, args, keywords):
     return y, back
 
 
-inert(instance_dict, is_filled, of_class, has_getter, is_frozen)
+inert(names_of, instance_dict, is_filled, of_class, has_getter, is_frozen)

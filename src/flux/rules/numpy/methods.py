@@ -10,7 +10,7 @@ from flux.ad.registry import AUGMENTED, inert
 from flux.ad.runtime import no_back, nothing
 from flux.ad.spaces import project
 from flux.rules.numpy import indexing, products, reductions, shapes, ufuncs  # noqa: F401
-from flux.rules.numpy.forms import refused
+from flux.rules.numpy.forms import no_rule, refused
 from flux.rules.numpy.space import INEXACT, differs
 
 # -- attributes ----------------------------------------------------------------------------------
@@ -226,18 +226,34 @@ argmin nanargmax nanargmin argsort argpartition argwhere lexsort nonzero flatnon
 not_equal less less_equal greater greater_equal logical_and logical_or logical_not logical_xor
 bitwise_and bitwise_or bitwise_xor invert left_shift right_shift gcd lcm allclose isclose
 array_equal array_equiv searchsorted result_type issubdtype dtype finfo iinfo can_cast
-promote_types min_scalar_type common_type signbit count_nonzero digitize bincount histogram unique
-in1d isin intersect1d union1d setdiff1d setxor1d indices ix_ ravel_multi_index unravel_index
+promote_types min_scalar_type common_type signbit count_nonzero digitize
+in1d isin indices ravel_multi_index unravel_index
 diag_indices diag_indices_from tril_indices triu_indices mask_indices ndindex ndenumerate
 may_share_memory shares_memory broadcast_shapes array2string array_repr array_str errstate geterr
 seterr printoptions set_printoptions save savez savetxt load loadtxt bool_ int8 int16 int32 int64
 uint8 uint16 uint32 uint64 intp packbits unpackbits base_repr binary_repr einsum_path
-hanning hamming blackman bartlett kaiser
+hanning hamming blackman bartlett
 """
 inert(*[getattr(np, name) for name in FLAT.split() if hasattr(np, name)])
+HANDING_ON = """
+bincount histogram unique intersect1d union1d setdiff1d setxor1d ix_ kaiser
+"""
+for name in HANDING_ON.split():
+    no_rule(getattr(np, name), f"`np.{name}` of values that carry a derivative",
+            "Use indexing, np.sort or np.where, or flux.stop_gradient.")  # fmt: skip
+for kind in (np.random.Generator, np.random.RandomState):
+    for name in ("permutation", "permuted", "shuffle", "choice"):
+        if hasattr(kind, name):
+            no_rule(getattr(kind, name), f"`{name}` of values that carry a derivative",
+                    "Draw places, and read by them: x[rng.permutation(len(x))].")  # fmt: skip
+for name in ("permutation", "shuffle", "choice"):
+    no_rule(getattr(np.random, name), f"`np.random.{name}` of values that carry a derivative",
+            "Draw places, and read by them: x[np.random.permutation(len(x))].")  # fmt: skip
 inert(np.linalg.matrix_rank, np.fft.fftfreq, np.fft.rfftfreq)
 for name in dir(np.random):
-    if callable(getattr(np.random, name)) and not name.startswith("_"):
-        inert(getattr(np.random, name))
+    drawing = getattr(np.random, name)
+    if callable(drawing) and not name.startswith("_") and drawing not in AUGMENTED:
+        inert(drawing)
 for kind in (np.random.Generator, np.random.RandomState):
-    inert(*[m for n, m in vars(kind).items() if callable(m) and not n.startswith("_")])
+    methods = [m for n, m in vars(kind).items() if callable(m) and not n.startswith("_")]
+    inert(*[method for method in methods if method not in AUGMENTED])
