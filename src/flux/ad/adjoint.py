@@ -141,6 +141,7 @@ class Adjoint:
             freevars=source.freevars if own else (),
             names=frozenset(self.names),
             flags=source.flags,
+            returned=source.returned if own else None,
         )
 
     def finish(self, back_function: Callable) -> Program:
@@ -241,7 +242,8 @@ class Adjoint:
             Block(block.body, (*block.yields, *more), block.raises)
             for (block, _), more in zip(sides, extra, strict=True)
         ]
-        out.append(If(node.test, blocks[0], blocks[1], targets, node.where))
+        records = node.records if step.record is None else (*node.records, step.record)
+        out.append(If(node.test, blocks[0], blocks[1], targets, node.where, records))
 
     def packed(self, records: list[Var], body: list, where: Where, into: Var) -> Operand:
         """The records of a block as one value, under the name of `into`."""
@@ -261,6 +263,15 @@ class Adjoint:
             return [Move(records[0], value, where)]
         return [Call(tuple(records), prims.unpack, (value, Const(len(records))), where,
                      unpack=True)]  # fmt: skip
+
+    def take_side(self, records: list[Var], value: Operand, side: bool, where: Where) -> None:
+        """The inverse of `packed` for a branch, in the block that reverses one of its sides."""
+        if len(records) == 1:
+            self.out.append(Call((records[0],), prims.TAKE_SIDE[side], (value,), where))
+        elif records:
+            args = (value, Const(len(records)))
+            unpack = prims.UNPACK_SIDE[side]
+            self.out.append(Call(tuple(records), unpack, args, where, unpack=True))
 
     def augment_for(self, node: For, out: list, plan: Plan) -> None:
         body, inner = self.augment(node.body)
@@ -476,7 +487,7 @@ class Adjoint:
             self.out = []
             if not block.raises:
                 if step.record is not None:
-                    self.out += self.unpacked(plan.records, step.record, node.where)
+                    self.take_side(plan.records, step.record, block is node.then, node.where)
                 for operand, ct in zip(block.yields, incoming, strict=True):
                     self.contribute(operand, ct, own, node.where)
                 self.reverse_block(plan, own)

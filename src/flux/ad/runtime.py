@@ -33,13 +33,15 @@ from flux.ad.scalars import (
 )
 from flux.ad.spaces import VALUE, project, space_of, zero_of
 from flux.errors import NotDifferentiable, SourceError, user_line
+from flux.ir import prims
 from flux.ir.analyse import lower_collects, take_keywords
 from flux.ir.emit import Emitted, bind, emit
 from flux.ir.parse import parse
 from flux.ir.program import Prim, Program
 from flux.tree.objects import is_object
 
-__all__ = ["Pullback", "call", "call_value", "entry_of", "no_back", "resolve"]
+__all__ = ["Pullback", "call", "call_value", "captured_cells", "cells_of", "entry_of", "no_back",
+           "resolve"]  # fmt: skip
 
 
 class Pullback(partial):
@@ -284,6 +286,8 @@ def owner_of_defaults(f: FunctionType) -> FunctionType:
     return f.__dict__.get(ORIGIN, f)
 
 
+STAGING = threading.local()
+"""Its `write`, where set, writes the programs of a function that is being compiled."""
 BOUND = "__flux_augmented__"
 """Where a function keeps its augmented forms by entry, so that all are freed together."""
 
@@ -302,7 +306,8 @@ class Entry:
         self.back_function = _function(self.back, {}, {})
         self.back_function.__name__ = f"{program.name} (pullback)"
         self.forward: Emitted = emit(self.adjoint.finish(self.back_function))
-        self.cells = _cells(self.forward.names)
+        self.cells = cells_of(self.forward.names)
+        self.staged: tuple[Emitted, dict] | None = None
         _remember(self.back_function.__code__, self.adjoint.back)
         _remember(self.forward.code, self.adjoint.augmented)
         args = program.args
@@ -320,23 +325,34 @@ class Entry:
     def bind(self, f: FunctionType) -> FunctionType:
         """The augmented function for `f`: its globals, defaults and captured cells."""
         known = f.__dict__.get(BOUND)
-        if known is not None and self in known:
-            defaults, bound = known[self]
+        write = getattr(STAGING, "write", None)
+        key = self if write is None else (self, "staged")
+        if known is not None and key in known:
+            defaults, bound = known[key]
             if defaults is f.__defaults__ and bound.__globals__ is f.__globals__:
                 return bound
-        own = dict(zip(f.__code__.co_freevars, f.__closure__ or (), strict=True))
-        cells = {**self.cells, **_captured(own, self.program.freevars)}
-        for name in self.forward.code.co_freevars:
-            if name == "_globals":
-                cells[name] = _cell(f.__globals__)
-            elif name not in cells:
-                cells[name] = _cell(cells[name.removeprefix("_cell_")])
-        bound = bind(self.forward.code, f.__globals__, cells, like=f)
+        forward, cells = (self.forward, self.cells) if write is None else self.written(write)
+        cells = captured_cells(f, self.program, forward.code, cells)
+        bound = bind(forward.code, f.__globals__, cells, like=f)
         if bound.__defaults__ or bound.__kwdefaults__:
             bound.__dict__[ORIGIN] = owner_of_defaults(f)
         if not f.__closure__:
-            f.__dict__[BOUND] = {**(known or {}), self: (f.__defaults__, bound)}
+            f.__dict__[BOUND] = {**(known or {}), key: (f.__defaults__, bound)}
         return bound
+
+    def written(self, write: Callable) -> tuple[Emitted, dict]:
+        """The augmented program with control flow as calls, for a program that is being made."""
+        if self.staged is None:
+            with LOCK:
+                back = write(self.adjoint.back, {}, cotangents=True)
+                function = _function(back, {}, {})
+                function.__name__ = self.back_function.__name__
+                _remember(function.__code__, self.adjoint.back)
+                instead = {id(self.back_function): function}
+                forward = write(self.adjoint.augmented, instead, cotangents=False)
+                _remember(forward.code, self.adjoint.augmented)
+                self.staged = forward, cells_of(forward.names)
+        return self.staged
 
     def augmented(self, f: FunctionType) -> Callable:
         """The augmented form of `f`."""
@@ -358,6 +374,18 @@ class Entry:
             adjoint = ScalarAdjoint(self.program, RUNTIME, types) if types else None
             self.variants[kinds] = Entry(self.program, adjoint) if adjoint else None
         return self.variants[kinds]
+
+
+def captured_cells(f: FunctionType, program: Program, code: CodeType, known: dict) -> dict:
+    """The cells for the free variables of code that was generated for `f`."""
+    own = dict(zip(f.__code__.co_freevars, f.__closure__ or (), strict=True))
+    cells = {**known, **_captured(own, program.freevars)}
+    for name in code.co_freevars:
+        if name == "_globals":
+            cells[name] = _cell(f.__globals__)
+        elif name not in cells:
+            cells[name] = _cell(cells[name.removeprefix("_cell_")])
+    return cells
 
 
 def _captured(own: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
@@ -490,10 +518,10 @@ def _program(f: FunctionType) -> Program:
 
 
 def _function(emitted: Emitted, namespace: dict, cells: dict) -> FunctionType:
-    return bind(emitted.code, namespace, {**_cells(emitted.names), **cells})
+    return bind(emitted.code, namespace, {**cells_of(emitted.names), **cells})
 
 
-def _cells(names: dict[str, Any]) -> dict[str, Any]:
+def cells_of(names: dict[str, Any]) -> dict[str, Any]:
     return {name: _cell(value) for name, value in names.items()}
 
 
@@ -561,6 +589,18 @@ def project_again(ct, x):
     return project(ct, x), back
 
 
+def unpack_side_again(value, count):
+    """Taking the records of a branch apart is like any other unpacking."""
+    return AUGMENTED[prims.unpack](value, count)
+
+
+def take_side_again(value):
+    return value, lambda ct, store: (ct,)
+
+
+for side in (True, False):
+    AUGMENTED[prims.UNPACK_SIDE[side]] = unpack_side_again
+    AUGMENTED[prims.TAKE_SIDE[side]] = take_side_again
 AUGMENTED[call] = call_again
 AUGMENTED[Pullback] = pullback_again
 AUGMENTED[project] = project_again

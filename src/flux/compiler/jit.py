@@ -21,6 +21,7 @@ from flux.ad.registry import FINDERS
 from flux.ad.runtime import call as differentiated_call
 from flux.compiler.cache import use_persistent_cache
 from flux.compiler.containers import KINDS, Container
+from flux.compiler.control.options import Options
 from flux.compiler.explain import difference, say
 from flux.compiler.plan import ARRAY_KINDS, Plan, same
 from flux.compiler.program import Program
@@ -57,7 +58,7 @@ def jit(
     """
     if f is None:
         return functools.partial(jit, unroll=unroll, donate=donate)
-    return Jitted(f, donate)
+    return Jitted(f, donate, unroll)
 
 
 class Jitted:
@@ -70,8 +71,8 @@ class Jitted:
         settled: the paths of numbers that cannot be inputs, because Python needs them.
     """
 
-    def __init__(self, function: Callable, donate: bool = False):
-        self.function, self.donate = function, donate
+    def __init__(self, function: Callable, donate: bool = False, unroll: Any = "auto"):
+        self.function, self.donate, self.unroll = function, donate, unroll
         self.programs: tuple[Program, ...] = ()
         self.moving: frozenset[str] = frozenset()
         self.settled: frozenset[str] = frozenset()
@@ -85,10 +86,10 @@ class Jitted:
         return f"jit({getattr(self.function, '__qualname__', self.function)!s})"
 
     def __copy__(self):
-        return Jitted(self.function, self.donate)
+        return Jitted(self.function, self.donate, self.unroll)
 
     def __deepcopy__(self, memo):
-        return Jitted(copy.deepcopy(self.function, memo), self.donate)
+        return Jitted(copy.deepcopy(self.function, memo), self.donate, self.unroll)
 
     def __call__(self, *args, **keywords):
         root = (self.function, args, keywords)
@@ -135,7 +136,7 @@ class Jitted:
         raise problem
 
     def try_program(self, root, plan: Plan):
-        program = Program(plan, repr(self), self.donate)
+        program = Program(plan, repr(self), self.donate, Options(self.unroll))
         found = program.gather(root)
         if found is None:
             raise RuntimeError(f"the structure of a call of {self!r} changed while it was read.")
@@ -170,7 +171,7 @@ class JittedOf(Container):
 
     def __init__(self, value):
         super().__init__(value)
-        self.donate = value.donate
+        self.donate, self.unroll = value.donate, value.unroll
 
     @staticmethod
     def parts(value):
@@ -180,7 +181,7 @@ class JittedOf(Container):
         return lambda key: f"{name}.function"
 
     def build(self, values):
-        return Jitted(values[0], self.donate)
+        return Jitted(values[0], self.donate, self.unroll)
 
 
 def find_jitted(f):

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import contextmanager
 from typing import Any
 
 import jax
+import numpy as np
 
+from flux.compiler.control.adjoints import adjoints
+from flux.compiler.control.calls import call_
+from flux.compiler.control.checks import Checks, collected
+from flux.compiler.control.options import Options, using
+from flux.compiler.control.written import callers
 from flux.compiler.explain import change_of_shape, say
 from flux.compiler.outcome import describe
 from flux.compiler.plan import Plan, rebuild
@@ -31,6 +38,25 @@ jax.tree_util.register_pytree_node(
 )
 
 
+@contextmanager
+def making(options: Options, numpy_inputs: list):
+    """A program is being made: how its loops are treated, the errors that it may raise."""
+    with using(options), callers(numpy_inputs), adjoints(), collected() as checks:
+        yield checks
+
+
+def checked(finish: Callable, checks: Checks) -> Callable:
+    """Raise the user's exception that the program met, before anything else is done."""
+
+    def finish_checked(outputs, leaves, nodes):
+        code = int(outputs[-1])
+        if code:
+            raise checks.error(code)
+        return finish(outputs[:-1], leaves, nodes)
+
+    return finish_checked
+
+
 class Program:
     """A compiled program.
 
@@ -40,8 +66,8 @@ class Program:
         compiled: JAX's function of the plan's leaves.
     """
 
-    def __init__(self, plan: Plan, name: str, donate: bool = False):
-        self.plan, self.name = plan, name
+    def __init__(self, plan: Plan, name: str, donate: bool = False, options=None):
+        self.plan, self.name, self.options = plan, name, options or Options()
         self.gather = plan.gather
         self.avals: tuple = ()
         self.compiled = jax.jit(self.trace)
@@ -52,9 +78,21 @@ class Program:
         if os.environ.get("FLUX_EXPLAIN"):
             self.explain(leaves)
         (function, args, keywords), copies = rebuild(self.plan, leaves)
-        result = function(*args, **keywords)
+        with making(self.options, self.numpy_inputs(leaves)) as checks:
+            result = call_(function, *args, **keywords)
         outcome = describe(self.plan, copies, leaves, result)
-        return Finished(outcome.outputs, outcome.finish, outcome.overwritten)
+        outputs = outcome.outputs
+        if isinstance(checks.code, int) and checks.code:
+            raise checks.error(checks.code)
+        if not isinstance(checks.code, int):
+            outputs = [*outputs, checks.code]
+            return Finished(outputs, checked(outcome.finish, checks), outcome.overwritten)
+        return Finished(outputs, outcome.finish, outcome.overwritten)
+
+    def numpy_inputs(self, leaves) -> list:
+        kinds = [leaf.kind for leaf in self.plan.leaves]
+        pairs = zip(kinds, leaves, strict=True)
+        return [leaf for kind, leaf in pairs if issubclass(kind, np.ndarray)]
 
     def explain(self, leaves) -> None:
         avals = tuple([jax.typeof(leaf) for leaf in leaves])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import linecache
+from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -28,13 +29,17 @@ from flux.ir.program import (
     While,
 )
 
-__all__ = ["Emitted", "bind", "emit"]
+__all__ = ["Emitted", "Writer", "bind", "emit", "place"]
 
 LITERALS = (int, float, complex, str, bytes, bool, type(None), type(Ellipsis))
 
 
 class Emitted:
     """A program as Python.
+
+    Args:
+        program: what to write.
+        make: makes the writer; another than `Writer` for staged programs.
 
     Attributes:
         program: what was written; its syntax tree, large, is made again where it is shown.
@@ -43,22 +48,22 @@ class Emitted:
             `_cell_x` for each captured `x`.
     """
 
-    def __init__(self, program: Program):
-        self.program = program
-        writer = Writer(program)
+    def __init__(self, program: Program, make: Callable[[Program], Writer] | None = None):
+        self.program, self.make = program, make or Writer
+        writer = self.make(program)
         node = writer.function()
         self.names = writer.names
         self.code = _compile(node, program, set(writer.names) | writer.specials)
 
     def text(self, pullback: bool = False) -> str:
         """The function as readable Python, with the user's lines as comments."""
-        node = Writer(self.program).function()
+        node = self.make(self.program).function()
         return _annotated(node, self.program.filename, "_pullback" * pullback)
 
 
-def emit(program: Program) -> Emitted:
+def emit(program: Program, make: Callable[[Program], Writer] | None = None) -> Emitted:
     """Write `program` as a Python function and compile it."""
-    return Emitted(program)
+    return Emitted(program, make)
 
 
 class Writer:
@@ -74,16 +79,16 @@ class Writer:
         program = self.program
         body = [self.cell_of(name) for name in program.cells]
         for node in body:
-            _place(node, program.where)
+            place(node, program.where)
         body += self.block(program.block)
         if not program.block.raises:
             result = ast.Return(self.operand(program.result))
             last = _last_where(program)
-            body.append(_place(result, last))
+            body.append(place(result, last))
         name = program.name if program.name.isidentifier() else "function"
         node = ast.FunctionDef(name, program.args, body or [ast.Pass()], [], None, None)
         node.type_params = []  # type: ignore[attr-defined]
-        return _place(node, program.where)
+        return place(node, program.where)
 
     def cell_of(self, name: str) -> ast.stmt:
         """`_cell_x = (lambda: x).__closure__[0]`."""
@@ -98,8 +103,8 @@ class Writer:
 
     def operand(self, operand: Operand) -> ast.expr:
         match operand:
-            case Var(base=base):
-                return ast.Name(base, ast.Load())
+            case Var():
+                return ast.Name(self.name(operand), ast.Load())
             case Global(path=path):
                 return self.path(path)
             case Const(value=value, name=None) if isinstance(value, LITERALS):
@@ -107,6 +112,16 @@ class Writer:
             case Const(value=value, name=name):
                 return self.injected(value, name or "constant")
         raise TypeError(operand)
+
+    def name(self, var: Var) -> str:
+        """How a variable is called in Python."""
+        return var.base
+
+    def store(self, target: Var | tuple) -> ast.expr:
+        """The targets of an assignment."""
+        if isinstance(target, tuple):
+            return ast.Tuple([self.store(t) for t in target], ast.Store())
+        return ast.Name(self.name(target), ast.Store())
 
     def path(self, path: str) -> ast.expr:
         first, *rest = path.split(".")
@@ -136,7 +151,7 @@ class Writer:
         nodes: list[ast.stmt] = []
         for statement in block.body:
             for node in self.statement(statement):
-                nodes.append(_place(node, statement.where))
+                nodes.append(place(node, statement.where))
         return nodes
 
     def statement(self, statement: Statement) -> list[ast.stmt]:
@@ -176,8 +191,8 @@ class Writer:
             return ast.Expr(value)
         if not call.unpack:
             (target,) = call.targets
-            return ast.Assign([_store(target)], value)
-        return ast.Assign([_store(call.targets)], value)
+            return ast.Assign([self.store(target)], value)
+        return ast.Assign([self.store(call.targets)], value)
 
     def copies(self, pairs: list[tuple[Var, Operand]]) -> list[ast.stmt]:
         """Assign several variables at once; those that keep their name need nothing."""
@@ -192,10 +207,10 @@ class Writer:
             clash |= isinstance(value, Var) and value.base in written
             written.add(target.base)
         if clash:
-            targets = ast.Tuple([_store(t) for t, _ in moves], ast.Store())
+            targets = ast.Tuple([self.store(t) for t, _ in moves], ast.Store())
             values = ast.Tuple([self.operand(v) for _, v in moves], ast.Load())
             return [ast.Assign([targets], values)]
-        return [ast.Assign([_store(t)], self.operand(v)) for t, v in moves]
+        return [ast.Assign([self.store(t)], self.operand(v)) for t, v in moves]
 
     def branch(self, node: If) -> list[ast.stmt]:
         sides = []
@@ -203,7 +218,7 @@ class Writer:
             body = self.block(block)
             if not block.raises:
                 moves = self.copies(list(zip(node.targets, block.yields, strict=True)))
-                body += [_place(m, node.where) for m in moves]
+                body += [place(m, node.where) for m in moves]
             sides.append(body)
         then, orelse = sides
         test = self.operand(node.test)
@@ -214,7 +229,7 @@ class Writer:
         return [ast.If(test, then, orelse)]
 
     def loop_start(self, node: For | While) -> list[ast.stmt]:
-        empty = [ast.Assign([_store(c)], ast.List([], ast.Load())) for c in node.collected]
+        empty = [ast.Assign([self.store(c)], ast.List([], ast.Load())) for c in node.collected]
         pairs = list(zip(node.params, node.inits, strict=True))
         return [*self.copies(pairs), *empty]
 
@@ -228,12 +243,12 @@ class Writer:
         ends += self.copies(list(zip(node.params, node.body.yields, strict=True)))
         if isinstance(node, For) and node.stop is not None:
             ends.append(ast.If(self.operand(node.stop), [ast.Break()], []))
-        return [_place(n, node.where) for n in ends]
+        return [place(n, node.where) for n in ends]
 
     def for_loop(self, node: For) -> list[ast.stmt]:
         start = self.loop_start(node)
         body = self.block(node.body) + self.loop_end(node)
-        target: ast.expr = _store(node.item)
+        target: ast.expr = self.store(node.item)
         first = body[0] if body else None
         if _takes_apart(first, node.item.base):
             target = first.targets[0]  # type: ignore[union-attr]
@@ -251,20 +266,20 @@ class Writer:
         tree = copy.deepcopy(node.node)
         defaults = [self.operand(d) for d in node.defaults]
         for default in defaults:
-            _place(default, node.where)
+            place(default, node.where)
         count = len(tree.args.defaults)
         tree.args.defaults = defaults[:count]
         rest = iter(defaults[count:])
         tree.args.kw_defaults = [d and next(rest) for d in tree.args.kw_defaults]
         if isinstance(tree, ast.Lambda):
-            return [ast.Assign([_store(node.target)], tree)]
+            return [ast.Assign([self.store(node.target)], tree)]
         tree.decorator_list = []
         tree.returns = None
         for arg in ast.walk(tree.args):
             if isinstance(arg, ast.arg):
                 arg.annotation = None
         holder = ast.Name(tree.name, ast.Load())
-        return [tree, ast.Assign([_store(node.target)], holder)]
+        return [tree, ast.Assign([self.store(node.target)], holder)]
 
 
 def _takes_apart(node: ast.stmt | None, name: str) -> bool:
@@ -276,13 +291,7 @@ def _takes_apart(node: ast.stmt | None, name: str) -> bool:
     )
 
 
-def _store(target: Var | tuple) -> ast.expr:
-    if isinstance(target, tuple):
-        return ast.Tuple([_store(t) for t in target], ast.Store())
-    return ast.Name(target.base, ast.Store())
-
-
-def _place(node, where: Where):
+def place(node, where: Where):
     """Give every node without a position the range `where`; inside a node with one, all have."""
     line, column, end_line, end_column = (
         where.line, where.column, where.end_line, where.end_column,
@@ -316,7 +325,7 @@ def _compile(node: ast.FunctionDef, program: Program, own: set[str]) -> CodeType
     )
     factory = ast.FunctionDef("factory", outer, [node], [], None, None)
     factory.type_params = []  # type: ignore[attr-defined]
-    module = ast.Module([_place(factory, program.where)], [])
+    module = ast.Module([place(factory, program.where)], [])
     code = compile(module, program.filename, "exec", dont_inherit=True, flags=program.flags)
     inner = _inner(_inner(code, "factory"), node.name)
     node.name = name

@@ -124,6 +124,7 @@ class Parser(Handlers, Patterns):
             builtins=tuple(self.builtins),
             names=frozenset(self.taken),
             flags=self.fn.__code__.co_flags & PyCF_MASK,
+            returned=self.result_base if always_exits(getattr(node, "body", ())) else None,
         )
         take_keywords(program)
         prune(program)

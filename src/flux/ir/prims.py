@@ -14,7 +14,9 @@ __all__ = [
     "COMPARE",
     "INERT_BUILTINS",
     "INPLACE",
+    "TAKE_SIDE",
     "UNARY",
+    "UNPACK_SIDE",
     "as_exception",
     "attempt",
     "call_method",
@@ -208,6 +210,16 @@ def _write_unpack(value, count):
 
 
 unpack = Prim("unpack", _unpack, _write_unpack)
+
+
+def _first(value):
+    return value
+
+
+UNPACK_SIDE = {side: Prim("unpack", _unpack, _write_unpack) for side in (True, False)}
+"""The records of the side of a branch that ran, of which there are several."""
+TAKE_SIDE = {side: Prim("record", _first, _first) for side in (True, False)}
+"""The only record of the side of a branch that ran."""
 unpack_star = Prim("unpack*", _unpack_star)
 
 

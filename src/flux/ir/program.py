@@ -142,13 +142,18 @@ class Block:
 
 @dataclass(slots=True, eq=False)
 class If:
-    """One of two blocks; `targets` take the yields of the one that ran."""
+    """One of two blocks; `targets` take the yields of the one that ran.
+
+    `records` are those of the targets that only the blocks of later branches with the same test
+    take apart: each side has its own structure there.
+    """
 
     test: Operand
     then: Block
     orelse: Block
     targets: tuple[Var, ...]
     where: Where
+    records: tuple[Var, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -227,6 +232,8 @@ class Program:
         builtins: names that were not shadowed by globals when the program was made.
         flags: the `__future__` flags that the function was compiled under.
         names: every identifier of the function's syntax; names made later keep clear of them.
+        returned: the base of the variable that holds the result, where control never reaches the
+            end of the function without a `return`: its first value, `None`, is never seen then.
     """
 
     name: str
@@ -242,6 +249,7 @@ class Program:
     builtins: tuple[str, ...] = ()
     names: frozenset[str] = frozenset()
     flags: int = 0
+    returned: str | None = None
 
 
 def blocks_of(statement: Statement) -> tuple[Block, ...]:

@@ -155,9 +155,9 @@ def has_exit(statements: list, *, loop_level: bool = True) -> bool:
     return False
 
 
-def always_exits(statements: list) -> bool:
+def always_exits(statements) -> bool:
     """Does control never reach the end of the statements?"""
-    for node in statements:
+    for node in statements if isinstance(statements, list) else ():
         if isinstance(node, ast.Return | ast.Break | ast.Continue | ast.Raise):
             return True
         if isinstance(node, ast.If) and always_exits(node.body) and always_exits(node.orelse):

@@ -1,0 +1,240 @@
+"""The adjoints of functions that a compiled program is made of: control flow in both directions."""
+
+from __future__ import annotations
+
+import functools
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from flux.ad import runtime
+from flux.ad.adjoint import REVERSED
+from flux.ad.indexed import Indexed
+from flux.ad.runtime import nothing
+from flux.ad.spaces import project
+from flux.compiler.control.branches import if_
+from flux.compiler.control.builtins import (
+    PRIMS,
+    enumerate_,
+    float_,
+    has_traced,
+    int_,
+    range_,
+    reversed_,
+    truth,
+    truth_of_all,
+    twin,
+    zip_,
+)
+from flux.compiler.control.iterables import (
+    Numbered,
+    Rows,
+    Sequence,
+    Together,
+    Turned,
+    staged,
+)
+from flux.compiler.control.loops import for_, while_
+from flux.compiler.control.records import Stacked, backwards
+from flux.ir.emit import Emitted, emit
+from flux.ir.program import Program
+from flux.ir.regions import Control, RegionWriter
+
+__all__ = ["adjoints"]
+
+
+# -- loops over arrays ---------------------------------------------------------------------------
+
+
+def cotangent_of_item(items: Sequence, index, ct) -> Any:
+    """The cotangent of `items`, given that of its item number `index`."""
+    if ct is None:
+        return None
+    if isinstance(items, Rows):
+        return Indexed(items.array, index, ct) if is_float(items.array) else None
+    if isinstance(items, Numbered):
+        return cotangent_of_item(items.items, index, ct[1])
+    if isinstance(items, Turned):
+        return cotangent_of_item(items.items, items.length - 1 - index, ct)
+    if isinstance(items, Together):
+        return tuple(
+            [cotangent_of_item(part, index, c) for part, c in zip(items.several, ct, strict=True)]
+        )
+    return None
+
+
+def is_float(array) -> bool:
+    return jnp.issubdtype(array.dtype, jnp.inexact)
+
+
+class Pairs(Sequence):
+    """Items of a sequence, each with its pullback."""
+
+    def __init__(self, items: Sequence):
+        self.items, self.length = items, items.length
+
+    @property
+    def bound(self):
+        return self.items.bound
+
+    def item(self, index):
+        items = self.items
+
+        def back(ct, store):
+            return (cotangent_of_item(items, index, ct),)
+
+        return items.item(index), back
+
+
+def items(iterable):
+    """Pairs of an item and its pullback."""
+    found = None if isinstance(iterable, Stacked) else staged(iterable)
+    return runtime.items(iterable) if found is None else Pairs(found)
+
+
+# -- calls ---------------------------------------------------------------------------------------
+
+
+def of_one(f):
+    """A function that makes a number of a value; its pullback."""
+
+    def augmented(*args):
+        y = f(*args)
+
+        def back(ct, store):
+            if ct is None or not args:
+                return tuple([None for _ in args])
+            return (project(ct, args[0]), *[None for _ in args[1:]])
+
+        return y, back
+
+    return augmented
+
+
+def without(f):
+    def augmented(*args, **keywords):
+        return f(*args, **keywords), nothing(len(args) + len(keywords))
+
+    return augmented
+
+
+def zip_again(*several, strict=False):
+    y = zip_(*several, strict=strict)
+    if not isinstance(y, Sequence):
+        return runtime.call(zip, *several, strict=strict) if strict else runtime.call(zip, *several)
+
+    def back(ct, store):
+        cts = tuple([None for _ in several]) if ct is None else tuple(ct)
+        return (*cts, None) if strict else cts
+
+    return y, back
+
+
+def enumerate_again(iterable, *start, **keywords):
+    y = enumerate_(iterable, *start, **keywords)
+    if not isinstance(y, Sequence):
+        return runtime.call(enumerate, iterable, *start, **keywords)
+    rest = tuple([None for _ in (*start, *keywords)])
+    return y, lambda ct, store: (ct, *rest)
+
+
+def reversed_again(iterable):
+    y = reversed_(iterable)
+    if not isinstance(y, Sequence):
+        return runtime.call(reversed, iterable)
+    return y, lambda ct, store: (ct,)
+
+
+def extreme_again(python, of_two, of_array):
+    def augmented(*args, **keywords):
+        if len(args) == 1 and isinstance(args[0], jax.Array) and args[0].ndim == 1:
+            return runtime.call(of_array, *args, **keywords)
+        if keywords or len(args) < 2 or not has_traced(args):
+            return runtime.call(python, *args, **keywords)
+        total, backs = args[0], []
+        for value in args[1:]:
+            total, back = runtime.call(of_two, total, value)
+            backs.append(back)
+
+        def back_all(ct, store):
+            cts = []
+            for inner in reversed(backs):
+                ct, part = inner(ct, store)
+                cts.append(part)
+            return (ct, *reversed(cts))
+
+        return total, back_all
+
+    return augmented
+
+
+AUGMENTED_HERE = {
+    zip: zip_again,
+    enumerate: enumerate_again,
+    reversed: reversed_again,
+    range: without(range_),
+    bool: without(truth),
+    int: without(int_),
+    float: of_one(float_),
+    any: without(truth_of_all(any, jnp.logical_or)),
+    all: without(truth_of_all(all, jnp.logical_and)),
+    max: extreme_again(max, jnp.maximum, jnp.max),
+    min: extreme_again(min, jnp.minimum, jnp.min),
+}
+
+
+def here(f, args, keywords):
+    """The augmented form of a function that is special where a program is made."""
+    try:
+        found = AUGMENTED_HERE.get(f)
+    except TypeError:
+        return None
+    return found if found is not None and staged_among(args) else None
+
+
+def staged_among(args) -> bool:
+    return has_traced(args) or any([isinstance(a, Sequence | jax.Array) for a in args])
+
+
+def call(f, /, *args, **keywords):
+    """As the run time's `call`, of a function that becomes a part of a compiled program."""
+    augmented = here(f, args, keywords)
+    if augmented is not None:
+        return augmented(*args, **keywords)
+    return runtime.call(twin(f, (*args, *keywords.values())), *args, **keywords)
+
+
+def call_value(f, /, *args, **keywords):
+    augmented = here(f, args, keywords)
+    if augmented is None:
+        return runtime.call_value(twin(f, (*args, *keywords.values())), *args, **keywords)
+    y, inner = augmented(*args, **keywords)
+    return y, lambda ct, store: (None, *inner(ct, store))
+
+
+INSTEAD = {
+    id(runtime.call): call,
+    id(runtime.call_value): call_value,
+    id(runtime.items): items,
+}
+
+
+def write(program: Program, instead: dict[int, Any], cotangents: bool) -> Emitted:
+    """Write one of the programs of an adjoint."""
+    control = Control(
+        if_, for_, while_, None, {**PRIMS, REVERSED: backwards}, {**INSTEAD, **instead}
+    )
+    return emit(program, functools.partial(RegionWriter, control=control, cotangents=cotangents))
+
+
+@contextmanager
+def adjoints():
+    """What is differentiated meanwhile becomes a part of the program that is being made."""
+    before = getattr(runtime.STAGING, "write", None)
+    runtime.STAGING.write = write
+    try:
+        yield
+    finally:
+        runtime.STAGING.write = before

@@ -1,0 +1,115 @@
+"""`if` and conditional expressions whose test only the data decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+from jax import lax
+from jax.core import Tracer
+
+from flux.compiler.control.join import Join, build, resolve
+from flux.compiler.control.traces import State, Traced, state_of, traced, values_or_none
+from flux.ir.regions import Region, undefined
+
+__all__ = ["if_"]
+
+CHEAP = frozenset(
+    "add sub mul neg max min abs sign floor ceil and or not xor eq ne lt le gt ge select_n "
+    "convert_element_type broadcast_in_dim reshape squeeze copy is_finite stop_gradient".split()
+)
+"""Operations that cost less than a branch of the program, on small arrays."""
+MOST = 8, 4096
+"""Of how many such operations, and on how many elements, both sides are always run."""
+
+
+def if_(test, then: Callable, orelse: Callable, region: Region) -> tuple:
+    """What one of the two blocks returns; both become part of the program if `test` is traced."""
+    if not isinstance(test, Tracer):
+        return (then if test else orelse)()
+    return Branch(test, then, orelse, region).values()
+
+
+class Branch:
+    """One branch of a program that is being made."""
+
+    def __init__(self, test, then: Callable, orelse: Callable, region: Region):
+        self.test = jnp.asarray(test).reshape(()) if test.size == 1 else one_truth(test)
+        self.region = region
+        self.state: State = state_of(then, orelse, region=region)
+        self.sides = then, orelse
+
+    def values(self) -> tuple:
+        join = Join(self.region, self.state.journal.known)
+        try:
+            first = traced(lambda: self.run_first(join), (), join)
+            self.state.journal.restore()
+            second = traced(lambda: self.run_second(join), (), join)
+        finally:
+            self.state.journal.restore()
+        leaves = dict(zip(join.slots, self.arrays(join, first, second), strict=True))
+        memo: dict = {}
+        self.state.apply(lambda part: build(part, leaves, memo))
+        return tuple([build(part, leaves, memo) for part in self.parts])
+
+    def path(self, place: int) -> str:
+        return f"`{self.region.names[place]}`"
+
+    def run_first(self, join: Join) -> None:
+        join.first_trace()
+        values = self.side_values(self.sides[0])
+        self.parts = [join.describe(v, self.path(i)) for i, v in enumerate(values)]
+        self.state.note(join)
+
+    def side_values(self, side: Callable) -> tuple:
+        values = values_or_none(side, self.state)
+        return (undefined,) * len(self.region.names) if values is None else values
+
+    def run_second(self, join: Join) -> None:
+        join.second_trace()
+        values = self.side_values(self.sides[1])
+        self.parts = [
+            join.both(known, value, self.path(i))
+            if i in self.region.records
+            else join.join(known, value, self.path(i))
+            for i, (known, value) in enumerate(zip(self.parts, values, strict=True))
+        ]
+        self.state.join(join)
+
+    def arrays(self, join: Join, first: Traced, second: Traced) -> list:
+        """The outputs: one of the sides is run, or both where that costs less than a branch."""
+        if not join.slots:
+            return []
+
+        def side(run: Traced, refs):
+            def block():
+                outs = run()
+                pairs = zip(refs, join.slots, strict=True)
+                return [resolve(ref, outs, slot.kind) for ref, slot in pairs]
+
+            return block
+
+        sides = (
+            side(first, [slot.first for slot in join.slots]),
+            side(second, [slot.second for slot in join.slots]),
+        )
+        if is_cheap(first) and is_cheap(second):
+            pairs: Any = zip(sides[0](), sides[1](), strict=True)
+            return [lax.select_n(jnp.broadcast_to(self.test, a.shape), b, a) for a, b in pairs]
+        return lax.cond(self.test, *sides)
+
+
+def one_truth(test):
+    """Python's error for the truth of an array with many items."""
+    raise ValueError(
+        f"the truth of an array of shape {test.shape} is ambiguous: use .any() or .all()"
+    )
+
+
+def is_cheap(run: Traced) -> bool:
+    count, size = MOST
+    equations = run.jaxpr.eqns
+    return len(equations) <= count and all(
+        e.primitive.name in CHEAP and all(v.aval.size <= size for v in e.outvars) for e in equations
+    )

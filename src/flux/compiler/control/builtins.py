@@ -1,0 +1,276 @@
+"""What stands in place of Python's operations and functions where they meet traced values."""
+
+from __future__ import annotations
+
+import functools
+import math
+import types
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from flux.compiler.control.iterables import (
+    Counting,
+    Mapped,
+    Numbered,
+    Sequence,
+    Together,
+    Turned,
+    several_staged,
+    staged,
+)
+from flux.compiler.control.records import backwards, chosen
+from flux.compiler.control.written import is_callers
+from flux.errors import StagingError, user_line
+from flux.ir import prims, sharing
+
+__all__ = ["PRIMS", "instead_of", "twin"]
+
+
+def has_traced(values) -> bool:
+    """Is one of the values traced, or a list or tuple with a traced item?"""
+    return any(
+        [isinstance(v, Tracer) or (isinstance(v, tuple | list) and has_traced(v)) for v in values]
+    )
+
+
+# -- operations of the language ----------------------------------------------------------------
+
+
+def not_(a: Any):
+    return jnp.logical_not(a.reshape(())) if isinstance(a, Tracer) and a.size == 1 else not a
+
+
+def truth(*args):
+    a: Any = args[0] if args else False
+    return (a != 0).reshape(()) if isinstance(a, Tracer) and a.size == 1 else bool(*args)
+
+
+def int_(*args):
+    a = args[0] if len(args) == 1 else None
+    if isinstance(a, Tracer) and a.size == 1:
+        return jnp.trunc(a.reshape(())).astype(jnp.result_type(int))
+    return int(*args)
+
+
+def float_(*args):
+    a = args[0] if len(args) == 1 else None
+    if isinstance(a, Tracer) and a.size == 1:
+        kind = a.dtype if jnp.issubdtype(a.dtype, jnp.floating) else jnp.result_type(float)
+        return a.reshape(()).astype(kind)
+    return float(*args)
+
+
+def range_(*args):
+    return Counting(*args) if has_traced(args) else range(*args)
+
+
+def contains(a, b):
+    if isinstance(b, list | tuple) and has_traced((a, *b)):
+        same = [jnp.asarray(a is item) | jnp.all(jnp.asarray(a == item)) for item in b]
+        return functools.reduce(jnp.logical_or, same)
+    return a in b
+
+
+def lacks(a, b):
+    return not_(contains(a, b))
+
+
+def update_item(owner, index, value):
+    """`owner[index] = value`; the owner afterwards."""
+    if isinstance(owner, Tracer) and is_callers(owner):
+        raise StagingError(
+            "A compiled function cannot change a NumPy array that it was given.",
+            where=user_line(),
+            hint="Change a copy (`y = x.copy()`) and return it, or hand in a JAX array.",
+        )
+    if isinstance(owner, np.ndarray) and has_traced((index, value)):
+        owner = jnp.asarray(owner)
+    if isinstance(owner, jax.Array):
+        return owner.at[index].set(value)
+    owner[index] = value
+    return owner
+
+
+def put_item(owner, index, value):
+    return update_item(owner, index, value) if isinstance(value, jax.Array) else owner
+
+
+def put_attribute(owner, name, value):
+    if isinstance(value, jax.Array):
+        setattr(owner, name, value)
+
+
+def setitem(owner, index, value):
+    if isinstance(owner, jax.Array):
+        raise StagingError(
+            "A compiled function cannot change an array of a global or captured variable in place.",
+            where=user_line(),
+            hint="Assign the changed array: `x = x.at[i].set(v)`.",
+        )
+    owner[index] = value
+
+
+def guard(x, text, place=None):
+    if isinstance(x, np.ndarray):
+        return None
+    return None
+
+
+PRIMS: dict[prims.Prim, Callable] = {
+    prims.not_: not_,
+    prims.INERT_BUILTINS["bool"]: truth,
+    prims.INERT_BUILTINS["int"]: int_,
+    prims.INERT_BUILTINS["range"]: range_,
+    sharing.guard: guard,
+    **{p: contains for p in prims.COMPARE.values() if p.name == "in"},
+    **{p: lacks for p in prims.COMPARE.values() if p.name == "not in"},
+    **{prims.TAKE_SIDE[s]: functools.partial(chosen, side=s) for s in (True, False)},
+    **{
+        prims.UNPACK_SIDE[s]: lambda value, count, s=s: tuple(chosen(value, s))
+        for s in (True, False)
+    },
+}
+"""In programs and in their adjoints."""
+PRIMAL: dict[prims.Prim, Callable] = {
+    prims.update_item: update_item,
+    prims.put_item: put_item,
+    prims.put_attribute: put_attribute,
+    prims.setitem: setitem,
+}
+"""In programs only: the adjoints have rules for these."""
+
+
+# -- Python's functions ------------------------------------------------------------------------
+
+
+def zip_(*several, strict=False):
+    found = several_staged(several, strict)
+    return zip(*several, strict=strict) if found is None else Together(found)
+
+
+def enumerate_(items, start=0):
+    found = staged(items)
+    return enumerate(items, start) if found is None else Numbered(found, start)
+
+
+def reversed_(items):
+    found = staged(items)
+    return reversed(items) if found is None else Turned(found)
+
+
+def map_(f, *several):
+    from flux.compiler.control.calls import call_
+
+    found = several_staged(several, False)
+    if found is None:
+        return map(functools.partial(call_, f), *several)
+    return Mapped(functools.partial(call_, f), Together(found))
+
+
+def filter_(f, items):
+    from flux.compiler.control.calls import call_
+
+    return filter(f if f is None else functools.partial(call_, f), items)
+
+
+def reduce_(f, items, *first):
+    from flux.compiler.control.calls import call_
+
+    return functools.reduce(functools.partial(call_, f), items, *first)
+
+
+def extreme(python: Callable, of_two: Callable, of_array: Callable):
+    def function(*args, **options):
+        items = list(args[0]) if len(args) == 1 and isinstance(args[0], list | tuple) else args
+        if len(args) == 1 and isinstance(args[0], jax.Array) and args[0].ndim == 1:
+            return of_array(args[0])
+        if options or not has_traced(items):
+            return python(*args, **options)
+        return functools.reduce(of_two, items)
+
+    return function
+
+
+def truth_of_all(python: Callable, of_two: Callable):
+    def function(items):
+        items = list(items)
+        if not has_traced(items):
+            return python(items)
+        return functools.reduce(of_two, [truth(item) for item in items])
+
+    return function
+
+
+def sum_(items, start=0):
+    if isinstance(items, jax.Array) and items.ndim:
+        return start + jnp.sum(items, axis=0)
+    return sum(items, start)
+
+
+FUNCTIONS: dict[Any, Callable] = {
+    zip: zip_,
+    enumerate: enumerate_,
+    reversed: reversed_,
+    range: range_,
+    bool: truth,
+    int: int_,
+    float: float_,
+    map: map_,
+    filter: filter_,
+    functools.reduce: reduce_,
+    sum: sum_,
+    max: extreme(max, jnp.maximum, jnp.max),
+    min: extreme(min, jnp.minimum, jnp.min),
+    any: truth_of_all(any, jnp.logical_or),
+    all: truth_of_all(all, jnp.logical_and),
+    backwards: backwards,
+}
+
+
+def instead_of(f) -> Callable | None:
+    """The function that stands in place of one of Python's."""
+    try:
+        return FUNCTIONS.get(f)
+    except TypeError:
+        return None
+
+
+# -- NumPy's and math's functions ----------------------------------------------------------------
+
+SPACES = {
+    "numpy": jnp,
+    "numpy.linalg": jnp.linalg,
+    "numpy.fft": jnp.fft,
+    "math": jnp,
+}
+OTHER_NAMES = {"fabs": "abs", "pow": "power", "gamma": None, "fsum": "sum", "prod": "prod"}
+SPECIAL = {"erf": jax.scipy.special.erf, "erfc": jax.scipy.special.erfc,
+           "lgamma": jax.scipy.special.gammaln, "gamma": lambda x: jnp.exp(
+               jax.scipy.special.gammaln(x))}  # fmt: skip
+
+
+def twin(f, values) -> Any:
+    """JAX's function of the same name, where a function of NumPy or `math` meets a traced array."""
+    module = getattr(f, "__module__", None)
+    if isinstance(f, np.ufunc):
+        module = "numpy"
+    if module not in SPACES or isinstance(f, type | types.MethodType) or not has_traced(values):
+        return f
+    name = f.__name__
+    if module == "math" and name in SPECIAL:
+        return SPECIAL[name]
+    found = getattr(SPACES[module], OTHER_NAMES.get(name) or name, None)
+    return f if found is None else found
+
+
+def is_sequence(value) -> bool:
+    return isinstance(value, Sequence)
+
+
+def pi() -> float:
+    return math.pi

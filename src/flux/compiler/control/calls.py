@@ -1,0 +1,125 @@
+"""The functions that a compiled program is made of: each written so that its control flow can be
+part of the program, found when it is called."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import weakref
+from types import FunctionType, MethodType
+from typing import Any
+
+from flux.ad import runtime
+from flux.ad.adjoint import REVERSED
+from flux.compiler.containers import is_registered
+from flux.compiler.control.branches import if_
+from flux.compiler.control.builtins import PRIMAL, PRIMS, instead_of, twin
+from flux.compiler.control.loops import for_, while_
+from flux.compiler.control.records import backwards
+from flux.compiler.namespaces import is_users
+from flux.errors import PACKAGE, FluxError
+from flux.ir import prims
+from flux.ir.emit import bind, emit
+from flux.ir.parse import parse
+from flux.ir.regions import Control, RegionWriter
+
+__all__ = ["CONTROL", "call_"]
+
+ROOMS = tuple(PACKAGE + room for room in ("layers", "losses"))
+"""Where our own functions call the user's."""
+
+
+def call_(f, /, *args, **keywords):
+    """Call a function; one of the user's is written as a part of the program."""
+    kind = type(f)
+    if kind is FunctionType:
+        form = form_of(f)
+        return (form or twin(f, args))(*args, **keywords)
+    instead = instead_of(f)
+    if instead is not None:
+        return instead(*args, **keywords)
+    if kind is MethodType:
+        return call_(f.__func__, f.__self__, *args, **keywords)
+    if kind is functools.partial:
+        return call_(f.func, *f.args, *args, **{**f.keywords, **keywords})
+    if isinstance(f, type):
+        return made(f, args, keywords)
+    method: Any = kind.__call__
+    if type(method) is FunctionType and is_ours_to_write(method) and not is_registered(f):
+        return call_(method, f, *args, **keywords)
+    return twin(f, (*args, *keywords.values()))(*args, **keywords)
+
+
+def made(cls: type, args, keywords):
+    """An instance of a class; its `__init__` is written as a part of the program."""
+    init: Any = cls.__init__
+    plain = type(cls) is type and cls.__new__ is object.__new__
+    if not plain or type(init) is not FunctionType or form_of(init) is None:
+        return cls(*args, **keywords)
+    instance = object.__new__(cls)
+    call_(init, instance, *args, **keywords)
+    return instance
+
+
+def method(owner, name: str, /, *args, **keywords):
+    return call_(getattr(owner, name), *args, **keywords)
+
+
+def is_ours_to_write(f: FunctionType) -> bool:
+    """Is `f` the user's, or one of ours that calls the user's functions?"""
+    filename = f.__code__.co_filename
+    return is_users(filename) or filename.startswith(ROOMS)
+
+
+# -- how a function is written ---------------------------------------------------------------------
+
+FORMS: dict[int, tuple[Any, Form | None]] = {}
+LOCK = threading.RLock()
+
+
+class Form:
+    """The code of a function, written with control flow as calls."""
+
+    def __init__(self, f: FunctionType):
+        self.program = parse(f)
+        self.emitted = emit(self.program, lambda program: RegionWriter(program, CONTROL))
+        self.cells = runtime.cells_of(self.emitted.names)
+
+    def bind(self, f: FunctionType) -> FunctionType:
+        """The function for the globals, defaults and captured cells of `f`."""
+        cells = runtime.captured_cells(f, self.program, self.emitted.code, self.cells)
+        return bind(self.emitted.code, f.__globals__, cells, like=f)
+
+
+def form_of(f: FunctionType) -> FunctionType | None:
+    """`f` with its control flow as calls; `None` if it runs as it is."""
+    if not is_ours_to_write(f) or is_registered(f):
+        return None
+    code = f.__code__
+    found = FORMS.get(id(code))
+    if found is None:
+        with LOCK:
+            try:
+                form = Form(f)
+            except FluxError:  # no source, or not covered: it runs as it is
+                form = None
+            key = id(code)
+            reference = weakref.ref(code, lambda _: FORMS.pop(key, None))
+            found = FORMS[key] = (reference, form)
+    form = found[1]
+    return None if form is None else form.bind(f)
+
+
+CONTROL = Control(
+    if_,
+    for_,
+    while_,
+    call_,
+    {
+        **PRIMS,
+        **PRIMAL,
+        prims.call_method: method,
+        prims.call_star: lambda f, args, keywords: call_(f, *args, **keywords),
+        REVERSED: backwards,
+    },
+)

@@ -1,0 +1,157 @@
+"""What a loop of a compiled program can go over: a length and items by their number.
+
+The number of an item may be traced. `length` is an `int`, or traced where only the data decide it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.core import Tracer
+
+__all__ = ["Counting", "Mapped", "Numbered", "Rows", "Sequence", "Together", "Turned", "staged"]
+
+
+class Sequence:
+    """Items by number; Python's own iteration works where the length is known."""
+
+    length: Any
+
+    @property
+    def bound(self) -> int | None:
+        """The most items that there can be, where known."""
+        return self.length if isinstance(self.length, int) else None
+
+    def item(self, index) -> Any:
+        raise NotImplementedError
+
+    def __len__(self):
+        if isinstance(self.length, Tracer):
+            raise TypeError("the length of this sequence depends on the data")
+        return self.length
+
+    def __iter__(self):
+        return iter([self.item(index) for index in range(len(self))])
+
+    def __getitem__(self, index):
+        return self.item(index)
+
+
+class Rows(Sequence):
+    """The rows of an array."""
+
+    def __init__(self, array):
+        if array.ndim == 0:
+            raise TypeError("iteration over a 0-d array")
+        self.array, self.length = jnp.asarray(array), array.shape[0]
+
+    def item(self, index):
+        if isinstance(index, int):
+            return self.array[index]
+        return lax.dynamic_index_in_dim(self.array, index, 0, keepdims=False)
+
+
+class Counting(Sequence):
+    """`range(start, stop, step)`, of which any may be traced."""
+
+    def __init__(self, start, stop=None, step=1):
+        if stop is None:
+            start, stop = 0, start
+        self.start, self.step = start, step
+        if any(isinstance(v, Tracer) for v in (start, stop, step)):
+            away = jnp.where(step > 0, 1, -1)
+            self.length = jnp.maximum(0, (stop - start + step - away) // step)
+        else:
+            self.length = len(range(start, stop, step))
+
+    def item(self, index):
+        return self.start + index * self.step
+
+
+class Numbered(Sequence):
+    """`enumerate(items, start)`."""
+
+    def __init__(self, items: Sequence, start=0):
+        self.items, self.start, self.length = items, start, items.length
+
+    @property
+    def bound(self):
+        return self.items.bound
+
+    def item(self, index):
+        return self.start + index, self.items.item(index)
+
+
+class Together(Sequence):
+    """`zip(*several)`."""
+
+    def __init__(self, several: list[Sequence]):
+        self.several = several
+        lengths = [items.length for items in several]
+        if all(isinstance(length, int) for length in lengths):
+            self.length = min(lengths)
+        else:
+            self.length = jnp.min(jnp.stack([jnp.asarray(length) for length in lengths]))
+
+    @property
+    def bound(self):
+        bounds = [items.bound for items in self.several]
+        return min([b for b in bounds if b is not None], default=None)
+
+    def item(self, index):
+        return tuple([items.item(index) for items in self.several])
+
+
+class Turned(Sequence):
+    """`reversed(items)`."""
+
+    def __init__(self, items: Sequence):
+        self.items, self.length = items, items.length
+
+    @property
+    def bound(self):
+        return self.items.bound
+
+    def item(self, index):
+        return self.items.item(self.length - 1 - index)
+
+
+class Mapped(Sequence):
+    """`map(f, *several)`."""
+
+    def __init__(self, function, several: Sequence):
+        self.function, self.several, self.length = function, several, several.length
+
+    def item(self, index):
+        return self.function(*self.several.item(index))
+
+
+def staged(value) -> Sequence | None:
+    """`value` as a sequence that a loop of the program goes over; `None` for a Python iterable."""
+    if isinstance(value, Sequence):
+        return value
+    if isinstance(value, jax.Array | np.ndarray) and value.ndim and value.dtype != object:
+        return Rows(value)
+    if isinstance(value, range):
+        return Counting(value.start, value.stop, value.step)
+    return None
+
+
+def several_staged(values, strict: bool) -> list[Sequence] | None:
+    """The arguments of `zip` as sequences, if one of them has to be one."""
+    found = [staged(value) for value in values]
+    if not any(s is not None and not isinstance(v, range)
+               for s, v in zip(found, values, strict=True)):  # fmt: skip
+        return None
+    if any(s is None and not isinstance(v, itertools.count)
+           for s, v in zip(found, values, strict=True)):  # fmt: skip
+        return None
+    lengths = {s.length for s in found if s is not None and isinstance(s.length, int)}
+    if strict and len(lengths) > 1:
+        raise ValueError("zip() arguments have different lengths")
+    return [Counting(0, 2**30) if s is None else s for s in found]

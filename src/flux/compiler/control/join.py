@@ -1,0 +1,453 @@
+"""One structure for the values of two traces: the sides of a branch, the ends of an iteration.
+
+A *description* says how a value is made of the outputs of the control flow operation: `Slot` is an
+output, `Static` is the same on both sides, `Made` is a container of such, `Either` keeps the values
+of both sides apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax._src.core import trace_ctx
+from jax._src.lax.lax import _convert_element_type
+from jax.core import Tracer
+
+from flux.ad.cotangents import dense
+from flux.ad.indexed import Indexed
+from flux.compiler.containers import ARRAYS, Container, container_of
+from flux.compiler.plan import same
+from flux.errors import StagingError, source_line
+from flux.ir.regions import Region, undefined
+
+__all__ = ["ABSENT", "Either", "Join", "Made", "Out", "Slot", "Static", "build", "resolve"]
+
+NUMBERS = (bool, int, float, complex)
+
+
+class Absent:
+    """No value on this side: it is never read there."""
+
+    def __repr__(self):
+        return "absent"
+
+
+ABSENT = Absent()
+
+
+@dataclass
+class Out:
+    """Output number `index` of the trace that a value was made in."""
+
+    index: int
+    kind: Any
+
+
+@dataclass(eq=False)
+class Slot:
+    """An output of the operation.
+
+    Attributes:
+        first, second: on each side, an `Out`, a value from outside, or `ABSENT`.
+        kind: its shape, dtype and weak type.
+        path: of which variable it is a part.
+    """
+
+    first: Any
+    second: Any
+    kind: Any
+    path: str
+
+
+@dataclass(eq=False)
+class Static:
+    """The same on both sides."""
+
+    value: Any
+
+
+@dataclass(eq=False)
+class Made:
+    """A container of described parts."""
+
+    shape: Container
+    parts: list
+
+
+@dataclass(eq=False)
+class Both:
+    """What belongs to one side of a branch each."""
+
+    first: Any
+    second: Any
+
+
+class Either:
+    """Values of the two sides of a branch, of which only one was made when the program ran."""
+
+    __slots__ = ("first", "second")
+
+    def __init__(self, first, second):
+        self.first, self.second = first, second
+
+
+def kind_of(value) -> Any:
+    """Shape, dtype and weak type of an array or number."""
+    if type(value) in NUMBERS:
+        dtype = jnp.result_type(value)
+        return jax.ShapeDtypeStruct((), dtype, weak_type=type(value) is not bool)
+    if isinstance(value, jax.Array):
+        known: Any = jax.typeof(value)
+        return jax.ShapeDtypeStruct(known.shape, known.dtype, weak_type=known.weak_type)
+    array: Any = jnp.asarray(value)
+    return jax.ShapeDtypeStruct(array.shape, array.dtype)
+
+
+def resolve(ref, outs, kind):
+    """The array that a side hands over for a slot."""
+    if ref is ABSENT or ref is None:
+        return zeros(kind)
+    value: Any = outs[ref.index] if isinstance(ref, Out) else ref
+    if jnp.issubdtype(kind.dtype, jax.dtypes.extended):
+        return value
+    convert: Any = _convert_element_type
+    value = convert(jnp.asarray(value), kind.dtype, weak_type=kind.weak_type)
+    return value if value.shape == kind.shape else jnp.broadcast_to(value, kind.shape)
+
+
+def zeros(kind):
+    if jnp.issubdtype(kind.dtype, jax.dtypes.prng_key):
+        return jax.random.wrap_key_data(jnp.zeros((*kind.shape, 2), jnp.uint32))
+    return _convert_element_type(
+        jnp.zeros(kind.shape, kind.dtype), kind.dtype, weak_type=kind.weak_type
+    )
+
+
+def build(description, leaves, memo: dict[int, Any] | None = None):
+    """The value that is described, of these outputs; `leaves` has an array for each slot."""
+    memo = {} if memo is None else memo
+    key = id(description)
+    if key in memo:
+        return memo[key]
+    if isinstance(description, Slot):
+        return leaves[description]
+    if isinstance(description, Static):
+        return description.value
+    if isinstance(description, Both):
+        sides = [build(part, leaves, memo) for part in (description.first, description.second)]
+        return Either(*sides)
+    shape = description.shape
+    if shape.mutable:
+        memo[key] = new = shape.empty()
+        shape.fill(new, [build(part, leaves, memo) for part in description.parts])
+        return new
+    memo[key] = new = shape.build([build(part, leaves, memo) for part in description.parts])
+    return new
+
+
+class Join:
+    """Describes the values of a first trace, and joins those of a second to them.
+
+    Attributes:
+        slots: all outputs.
+        outs: the traced arrays that the trace which is running hands over.
+        changed: a join found something that the description did not hold before.
+    """
+
+    def __init__(self, region: Region, known: dict[int, Any]):
+        self.region, self.known = region, known
+        self.slots: list[Slot] = []
+        self.cotangents = region.cotangents
+        self.first_trace()
+
+    def first_trace(self) -> None:
+        self.outs: list = []
+        self.places: dict[int, Out] = {}
+        self.memo: dict[Any, Any] = {}
+        self.alive: list = []
+        self.side = "first"
+        self.changed = False
+        self.trace = trace_ctx.trace
+
+    def second_trace(self) -> None:
+        self.first_trace()
+        self.side = "second"
+
+    # -- leaves ----------------------------------------------------------------------------------
+
+    def is_inner(self, value) -> bool:
+        return isinstance(value, Tracer) and value._trace is self.trace
+
+    def reference(self, value):
+        """An `Out` for an array of the running trace; any other value as it is."""
+        if not self.is_inner(value):
+            return value
+        known = self.places.get(id(value))
+        if known is None:
+            known = self.places[id(value)] = Out(len(self.outs), kind_of(value))
+            self.outs.append(value)
+            self.alive.append(value)
+        return known
+
+    def slot(self, first, second, kind, path: str) -> Slot:
+        slot = Slot(first, second, kind, path)
+        self.slots.append(slot)
+        self.changed = True
+        return slot
+
+    def alone(self, value, path: str):
+        """A slot for a leaf that only this side has."""
+        ref = self.reference(value)
+        first, second = (ABSENT, ref) if self.side == "second" else (ref, ABSENT)
+        return self.slot(first, second, kind_of(value), path)
+
+    # -- one side --------------------------------------------------------------------------------
+
+    def describe(self, value, path: str, carried: bool = False):
+        """The description of a value: arrays of the running trace become slots.
+
+        Where `carried`, all arrays and numbers do.
+        """
+        value = whole(value)
+        if carried and (isinstance(value, ARRAYS) or type(value) in NUMBERS):
+            return self.alone(value, path)
+        key = (id(value), carried)
+        if key in self.memo:
+            return self.memo[key]
+        self.alive.append(value)
+        found = self.described(value, path, carried)
+        if not isinstance(value, tuple):
+            self.memo[key] = found
+        return found
+
+    def described(self, value, path: str, carried: bool):
+        if isinstance(value, ARRAYS):
+            return self.alone(value, path) if self.is_inner(value) else Static(value)
+        if id(value) in self.known:
+            return Static(value)
+        if type(value) is Either:
+            return Both(*[self.describe(v, path, carried) for v in (value.first, value.second)])
+        shape = container_of(value)
+        if shape is None:
+            return Static(value)
+        if shape.mutable:
+            made = Made(shape, [])
+            self.memo[id(value), carried] = made
+            made.parts += [self.describe(p, path + n, carried) for _, p, n in shape.parts(value)]
+            return made
+        parts = [self.describe(p, path + n, carried) for _, p, n in shape.parts(value)]
+        if all(isinstance(p, Static) for p in parts) and not carried:
+            return Static(value)
+        return Made(shape, parts)
+
+    # -- the other side --------------------------------------------------------------------------
+
+    def join(self, known, value, path: str):
+        """The description of `known` on the first side and `value` on the second."""
+        value = whole(value)
+        if isinstance(known, Slot):
+            return self.join_slot(known, value, path)
+        if isinstance(known, Made):
+            return self.join_made(known, value, path)
+        if isinstance(known, Both):
+            return Both(known.first, self.describe(value, path))
+        return self.join_static(known, value, path)
+
+    def join_slot(self, slot: Slot, value, path: str):
+        if value is undefined or (value is None and self.cotangents):
+            slot.second = ABSENT
+            return slot
+        if not (isinstance(value, ARRAYS) or type(value) in NUMBERS):
+            raise self.differ(path, slot, value)
+        joined = self.join_kinds(slot.kind, kind_of(value), path, slot, value)
+        ref = self.reference(value)
+        if slot.second is not ABSENT and not is_same(slot.second, ref):
+            slot = self.slot(slot.first, ref, joined, path)
+        self.changed |= joined != slot.kind
+        slot.second, slot.kind = ref, joined
+        return slot
+
+    def join_kinds(self, a, b, path: str, first, value):
+        if a == b:
+            return a
+        extended = [jnp.issubdtype(k.dtype, jax.dtypes.extended) for k in (a, b)]
+        if any(extended) and a.dtype != b.dtype:
+            raise self.differ(path, first, value)
+        dtype = a.dtype if a.dtype == b.dtype else joined_dtype(a, b)
+        weak = bool(a.weak_type and b.weak_type)
+        if a.shape == b.shape:
+            return jax.ShapeDtypeStruct(a.shape, dtype, weak_type=weak)
+        if a.shape == () and a.weak_type:
+            return jax.ShapeDtypeStruct(b.shape, dtype, weak_type=weak)
+        if b.shape == () and b.weak_type:
+            return jax.ShapeDtypeStruct(a.shape, dtype, weak_type=weak)
+        raise self.differ(path, first, value)
+
+    def join_made(self, made: Made, value, path: str):
+        if value is undefined:
+            return made
+        if value is None and self.cotangents:
+            return self.or_zero(made, path)
+        shape = container_of(value)
+        if shape is None or not alike(made.shape, shape):
+            raise self.differ(path, made, value)
+        key = (id(made), id(value))
+        if key in self.memo:
+            return self.memo[key]
+        self.alive.append((made, value))
+        joined = Made(shape, []) if shape.mutable else None
+        if joined is not None:
+            self.memo[key] = joined
+        parts = [
+            self.join(part, inner, path + name)
+            for part, (_, inner, name) in zip(made.parts, shape.parts(value), strict=True)
+        ]
+        if joined is None:
+            return Made(shape, parts)
+        joined.parts += parts
+        return joined
+
+    def join_static(self, static: Static, value, path: str):
+        first = static.value
+        if first is value:
+            return static
+        if first is undefined or (first is None and self.cotangents):
+            return self.describe_new(value, path, first is None)
+        if value is undefined:
+            return static
+        if value is None and self.cotangents:
+            return self.or_zero(static, path)
+        leaf = [isinstance(v, ARRAYS) or type(v) in NUMBERS for v in (first, value)]
+        if all(leaf):
+            if type(first) in NUMBERS and same(first, value):
+                return static
+            slot = self.slot(first, ABSENT, kind_of(first), path)
+            return self.join_slot(slot, value, path)
+        shape, other = container_of(first), container_of(value)
+        if shape is None and other is None and not any(leaf) and same(first, value):
+            return static
+        if shape is None or other is None or id(first) in self.known or not alike(shape, other):
+            raise self.differ(path, static, value)
+        parts = [Static(part) for _, part, _ in shape.parts(first)]
+        return self.join_made(Made(shape, parts), value, path)
+
+    def describe_new(self, value, path: str, zero: bool):
+        """What only the second side has; the first is zero, or is never read."""
+        described = self.describe(value, path, carried=zero)
+        self.changed = True
+        return described
+
+    def or_zero(self, known, path: str):
+        """A cotangent of the first side only: on the second it is zero."""
+        if isinstance(known, Made):
+            return Made(known.shape, [self.or_zero(part, path) for part in known.parts])
+        if isinstance(known, Static):
+            value = known.value
+            if isinstance(value, ARRAYS) or type(value) in NUMBERS:
+                return self.slot(value, ABSENT, kind_of(value), path)
+            shape = container_of(value)
+            if isinstance(value, tuple) and shape is not None:
+                return Made(shape, [self.or_zero(Static(part), path) for part in value])
+        return known
+
+    def both(self, known, value, path: str):
+        """The values of a record: each side keeps its own."""
+        return Both(known, self.describe(value, path))
+
+    # -- errors ----------------------------------------------------------------------------------
+
+    def differ(self, path: str, known, value) -> StagingError:
+        region = self.region
+        line = source_line(region.filename, region.where.line)
+        return StagingError(
+            f"{path} is {named(known)} on one path and {named(value)} on another, and only the "
+            "data decide which: a compiled program needs one type and shape for both.",
+            where=line,
+            hint="Give it the same type and shape on every path, starting with the value before "
+            "the branch or loop.",
+        )
+
+
+def joined_dtype(a, b):
+    """The dtype that JAX gives the sum of two arrays."""
+    return jnp.result_type(
+        *[np.zeros((), k.dtype).item() if k.weak_type else k.dtype for k in (a, b)]
+    )
+
+
+def whole(value):
+    """A value without lazy cotangents: rows are added to the array that is there already."""
+    if type(value) is tuple and any([type(part) is Indexed for part in value]):
+        return tuple([whole(part) for part in value])
+    if type(value) is not Indexed:
+        return value
+    reads = value.reads()
+    if not isinstance(value.like, jax.Array):
+        return dense(value)
+    wholes = [ct for index, ct in reads if index is ...]
+    total = wholes[0] if wholes else jnp.zeros(value.like.shape, value.like.dtype)
+    for ct in wholes[1:]:
+        total = total + ct
+    for index, ct in reads:
+        if index is not ...:
+            total = added(total, index, ct)
+    return total
+
+
+def added(total, index, ct):
+    """`total` with `ct` added at `index`; a single row is written in place by a loop."""
+    if not isinstance(index, Tracer) or index.ndim or index.dtype == bool:
+        return total.at[index].add(ct)
+    count = total.shape[0]
+    place = jnp.where(index < 0, index + count, index)
+    row = lax.dynamic_index_in_dim(total, place, 0, keepdims=False)
+    more = jnp.where((place >= 0) & (place < count), ct, jnp.zeros_like(row))
+    return lax.dynamic_update_index_in_dim(total, row + more, place, 0)
+
+
+def is_same(a, b) -> bool:
+    """Do two references of one side name the same array?"""
+    if isinstance(a, Out) and isinstance(b, Out):
+        return a.index == b.index
+    return a is b
+
+
+def alike(a: Container, b: Container) -> bool:
+    """Are two containers of one kind, with the same keys, made by the same code?"""
+    codes = getattr(a, "code", None), getattr(b, "code", None)
+    return (
+        a.kind is b.kind
+        and a.keys == b.keys
+        and codes[0] is codes[1]
+        and getattr(a, "structure", None) == getattr(b, "structure", None)
+        and getattr(a, "function", None) is getattr(b, "function", None)
+    )
+
+
+def named(value) -> str:
+    """How an error speaks of a value or description."""
+    if isinstance(value, Static):
+        value = value.value
+    if isinstance(value, Slot):
+        return text_of(value.kind)
+    if isinstance(value, Made):
+        kind, size = value.shape.kind.__name__, len(value.parts)
+        return f"a {kind} of {size}" if kind in ("tuple", "list", "dict") else f"a `{kind}`"
+    if isinstance(value, ARRAYS):
+        return text_of(kind_of(value))
+    if type(value) in NUMBERS:
+        return f"the number {value!r}"
+    if value is None or isinstance(value, str):
+        return repr(value)
+    if isinstance(value, tuple | list | dict):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"a `{type(value).__name__}`"
+
+
+def text_of(kind) -> str:
+    return f"an array of {kind.dtype} of shape {tuple(kind.shape)}"
