@@ -147,7 +147,7 @@ def gradient_of(value, ct, store, memo: dict[int, Any], made: dict[int, Any]):
     if space is not None:
         ct = dense(ct)
         if hasattr(ct, "asked"):  # the cotangent that a library does not know: it raises
-            ct.asked()
+            ct.asked()  # pyright: ignore[reportAttributeAccessIssue]
         return zero_of(value) if ct is None else project(ct, value)
     if isinstance(value, STATELESS):
         return None

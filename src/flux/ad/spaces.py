@@ -88,6 +88,8 @@ def project(ct, x):
             return ct
     if ct is None:
         return None
+    if hasattr(ct, "asked"):  # the cotangent that a library does not know: nothing to compute with
+        return ct
     space = SPACES.get(kind) or space_of(kind)
     return None if space is None else space.project(ct, x)
 

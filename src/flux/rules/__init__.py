@@ -1,7 +1,7 @@
 """Derivatives of the functions of Python and its libraries: one file a library.
 
 The rules of Python itself are always there. Those of another library are loaded when the library
-is: `load()` looks which are.
+is: `load()` looks which are. SciPy's subjects are loaded one by one, as SciPy itself does.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from flux.ad.api import BEFORE_USE
 __all__ = ["load"]
 
 ALWAYS = ("operators", "containers", "objects", "builtins", "math", "exceptions")
-LIBRARIES = ("numpy", "jax")
+LIBRARIES = ("numpy", "jax", "scipy", "scipy.special", "scipy.linalg", "scipy.sparse",
+             "scipy.sparse.linalg", "scipy.fft", "scipy.signal", "scipy.integrate",
+             "scipy.stats")  # fmt: skip
 loaded: set[str] = set()
 
 

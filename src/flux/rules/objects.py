@@ -52,7 +52,7 @@ def getattr_(owner, name, *default) -> Any:
     if default:
         return getattr_or(owner, name, *default)
     if name == "__dict__":
-        return instance_dict(owner), nothing(2)
+        return dict_of(owner), nothing(2)
     kind = type(owner)
     rule = attribute_rule(kind, name) if space_of(kind) is not None else None
     hook = None if rule is not None else getattr(kind, "__getattribute__", None)
@@ -86,7 +86,19 @@ def object_getattribute(owner, name):
     )
 
 
-AUGMENTED[vars] = lambda owner: (instance_dict(owner), nothing(1))
+def dict_of(owner) -> dict:
+    """What an object holds; an array has its derivative as a whole."""
+    if space_of(type(owner)) is not None:
+        raise NotDifferentiable(
+            f"the `__dict__` of a {type(owner).__name__} is not covered by the automatic "
+            "differentiation.",
+            where=user_line(),
+            hint="Read its attributes by their names.",
+        )
+    return instance_dict(owner)
+
+
+AUGMENTED[vars] = lambda owner: (dict_of(owner), nothing(1))
 
 
 def getattr_or(owner, name, default):
@@ -204,6 +216,13 @@ def setattr_(owner, name, value):
             "cover.",
             where=user_line(),
             hint="Set the attributes one by one, or use `obj.__dict__.update(...)`.",
+        )
+    if (kind, name) in registry.ATTRIBUTES:
+        raise NotDifferentiable(
+            f"`{name}` of a {kind.__name__} is set, which the automatic differentiation does not "
+            "cover.",
+            where=user_line(),
+            hint="Make a new one instead.",
         )
     hook = kind.__setattr__
     if type(hook) is FunctionType and not is_frozen(kind):

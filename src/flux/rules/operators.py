@@ -422,7 +422,7 @@ def _in_order(inner, swapped):
 
 def by_method(op, name, a):
     """A unary operator on an object that defines it."""
-    if space_of(type(a)) is not None:
+    if space_of(type(a)) is not None and type(a) in VALUE:
         return AUGMENTED[UNARY[op]](a)
     method = getattr(type(a), name, None)
     if type(method) is FunctionType:

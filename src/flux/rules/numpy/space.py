@@ -10,7 +10,7 @@ from flux.ad.registry import AUGMENTED, inert
 from flux.ad.spaces import LOOKUPS, SPACES, VALUE, Space, project, space_of
 from flux.errors import NotDifferentiable, user_line
 
-__all__ = ["INEXACT", "apart", "differs", "of_items", "summed_to"]
+__all__ = ["INEXACT", "NOT_ARRAYS", "apart", "differs", "of_items", "summed_to"]
 
 INEXACT = (np.float16, np.float32, np.float64, np.longdouble, np.complex64, np.complex128,
            np.clongdouble)  # fmt: skip
@@ -112,9 +112,17 @@ def differs(x) -> bool:
         return False
     if kind is list or kind is tuple:
         return any([differs(item) for item in x])
+    if kind in NOT_ARRAYS:
+        raise NotDifferentiable(
+            f"a function of NumPy that is given a {kind.__name__} has no derivative rule.",
+            where=user_line(),
+            hint="Use its own methods, or make a NumPy array of it.",
+        )
     return space_of(kind) is not None
 
 
+NOT_ARRAYS: set[type] = set()
+"""Types of other libraries that carry derivatives and that NumPy's rules do not know."""
 inert(differs)
 
 
