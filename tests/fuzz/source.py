@@ -67,16 +67,26 @@ def checked(a):
 """
 
 
+LENGTHS = ("if v < 50", "sorted", ".append(", ".insert(", "+= [", ".extend(", "setdefault",
+           ".pop(", "push(", "[:1] =", "int(")  # fmt: skip
+"""What a compiled program cannot do where only the data decide: change lengths, look up, sort."""
+
+
 class Writer:
     """Writes one function `f(x, y)`.
+
+    Args:
+        rng: where all choices come from.
+        size: the number of statements.
+        compiled: leave out what a compiled program cannot do.
 
     Attributes:
         rng: where all choices come from.
         names: by kind (`float`, `list`, `dict`, `box`, `array`, `function`), the names in scope.
     """
 
-    def __init__(self, rng: random.Random, size: int = 12):
-        self.rng, self.size = rng, size
+    def __init__(self, rng: random.Random, size: int = 12, compiled: bool = False):
+        self.rng, self.size, self.compiled = rng, size, compiled
         self.lines: list[str] = []
         self.names: dict[str, list[str]] = {
             kind: [] for kind in ("list", "dict", "box", "array", "function")
@@ -102,6 +112,12 @@ class Writer:
 
     def write(self, depth: int, line: str) -> None:
         self.lines.append("    " * depth + line)
+
+    def choose(self, forms: list[str]) -> str:
+        """One of the forms, if allowed."""
+        if self.compiled:
+            forms = [f for f in forms if not any(word in f for word in LENGTHS)]
+        return self.rng.choice(forms)
 
     def fresh(self, stem: str) -> str:
         self.count += 1
@@ -146,7 +162,7 @@ class Writer:
         ]  # fmt: skip
         if name := self.pick("function"):
             forms += [f"{name}({a})"] * 3
-        return self.rng.choice(forms)
+        return self.choose(forms)
 
     def bounded(self) -> str:
         """A float between -1 and 1."""
@@ -166,7 +182,8 @@ class Writer:
                    self.change, self.walrus]  # fmt: skip
         if room > 0:
             choices += [self.branch, self.branch, self.for_range, self.for_items, self.while_loop,
-                        self.function, self.attempt]  # fmt: skip
+                        self.function]  # fmt: skip
+            choices += [] if self.compiled else [self.attempt]
         if self.loops:
             choices += [self.leave_loop]
         if depth > 1 and self.rng.random() < 0.05:
@@ -218,7 +235,7 @@ class Writer:
             "array": [f"np.array([{a}, {b}, 0.2])", f"np.tanh(np.linspace({a}, 1.0, 3) * {b})",
                       f"np.zeros(3) + {a}", f"np.full(3, {a}) * np.array([1.0, {b}, 0.3])"],
         }  # fmt: skip
-        self.write(depth, f"{name} = {self.rng.choice(forms[kind])}")
+        self.write(depth, f"{name} = {self.choose(forms[kind])}")
         self.names[kind].append(name)
 
     def change(self, depth: int, room: int) -> None:
@@ -244,7 +261,7 @@ class Writer:
                       f"{name} = np.tanh({name} * {a})", f"{name}[{name} > 0.33] = {a}",
                       f"{name}[1:] += {name}[:-1] * 0.2"],
         }  # fmt: skip
-        self.write(depth, self.rng.choice(forms[kind]))
+        self.write(depth, self.choose(forms[kind]))
 
     def branch(self, depth: int, room: int) -> None:
         self.write(depth, f"if {self.test()}:")

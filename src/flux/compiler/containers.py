@@ -412,7 +412,10 @@ def is_registered(value) -> bool:
 @functools.lru_cache(maxsize=4096)
 def is_opaque(cls: type) -> bool:
     """Are instances of `cls` taken as a whole? Those of the standard library and of JAX are."""
-    if getattr(cls, "__constant__", False):
+    constant = getattr(cls, "__constant__", None)
+    if constant is not None:
+        return constant
+    if cls.__module__.startswith(MACHINERY):
         return True
     file = getattr(sys.modules.get(cls.__module__), "__file__", None) or ""
     if cls.__module__ == "collections":
@@ -424,6 +427,11 @@ def _folder(module) -> str:
     return str(module.__file__).rpartition("__init__")[0]
 
 
+MACHINERY = (
+    "flux.ir.", "flux.ad.adjoint", "flux.ad.runtime", "flux.ad.spaces", "flux.ad.scalars",
+    "flux.compiler.plan", "flux.compiler.containers", "flux.compiler.control.join",
+)  # fmt: skip
+"""Modules of ours whose objects hold nothing of the user's that could change."""
 OPAQUE = (_folder(jax), _folder(np))
 STANDARD = sysconfig.get_paths()["stdlib"]
 OTHERS = tuple({sysconfig.get_paths()[key] for key in ("purelib", "platlib")})

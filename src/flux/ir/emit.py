@@ -77,7 +77,7 @@ class Writer:
 
     def function(self) -> ast.FunctionDef:
         program = self.program
-        body = [self.cell_of(name) for name in program.cells]
+        body = [node for name in program.cells for node in self.cell_of(name)]
         for node in body:
             place(node, program.where)
         body += self.block(program.block)
@@ -90,14 +90,14 @@ class Writer:
         node.type_params = []  # type: ignore[attr-defined]
         return place(node, program.where)
 
-    def cell_of(self, name: str) -> ast.stmt:
+    def cell_of(self, name: str) -> list[ast.stmt]:
         """`_cell_x = (lambda: x).__closure__[0]`."""
         args = ast.arguments([], [], None, [], [], None, [])
         closure = ast.Attribute(
             ast.Lambda(args, ast.Name(name, ast.Load())), "__closure__", ast.Load()
         )
         cell = ast.Subscript(closure, ast.Constant(0), ast.Load())
-        return ast.Assign([ast.Name(f"_cell_{name}", ast.Store())], cell)
+        return [ast.Assign([ast.Name(f"_cell_{name}", ast.Store())], cell)]
 
     # -- operands ------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from flux.ir import prims
 from flux.ir.analyse import outer_variables, walk
 from flux.ir.emit import Writer, place
 from flux.ir.program import (
@@ -37,6 +38,7 @@ from flux.ir.program import (
     Var,
     Where,
     While,
+    inputs_of,
 )
 
 NONE = Const(None)
@@ -97,16 +99,20 @@ class Control:
         for_: `for_(body, iterable, inits, region)`; the body returns its yields, whether to stop,
             and what to collect.
         while_: `while_(body, inits, region)`; the body returns its yields and what to collect.
+        message: makes the text of an exception.
         call: calls a function of the user's; `None` where calls stay as they are.
         prims: what is called in place of operations of the language.
-        instead: by `id`, what stands in place of a constant.
+        callees: by `id`, what is called in place of a constant that is called.
+        instead: by `id`, what stands in place of a constant elsewhere.
     """
 
     if_: Callable
     for_: Callable
     while_: Callable
+    message: Callable
     call: Callable | None = None
     prims: dict[Prim, Callable] = field(default_factory=dict)
+    callees: dict[int, Any] = field(default_factory=dict)
     instead: dict[int, Any] = field(default_factory=dict)
 
 
@@ -129,10 +135,18 @@ class RegionWriter(Writer):
         super().__init__(program)
         self.control, self.cotangents = control, cotangents
         self.unset = unset_variables(program)
+        self.messages = messages_of(program)
         self.count = 0
         self.taken = set(program.names)
         self.called: dict[Var, str] = {param: param.base for param in program.params}
         self.frames = [Frame(set())]
+
+    def cell_of(self, name: str) -> list[ast.stmt]:
+        if name in self.program.names - {param.base for param in self.program.params}:
+            # No statement of this function may assign it, if only its blocks do.
+            made = ast.Assign([ast.Name(name, ast.Store())], ast.Constant(None))
+            return [made, ast.Delete([ast.Name(name, ast.Del())]), *super().cell_of(name)]
+        return super().cell_of(name)
 
     # -- names ---------------------------------------------------------------------------------
 
@@ -208,9 +222,14 @@ class RegionWriter(Writer):
         fn = call.fn
         if isinstance(fn, Prim):
             instead = self.control.prims.get(fn)
+            if fn is prims.fstring and call.targets[0] in self.messages:
+                instead = self.control.message
             if instead is not None:
                 fn = Const(instead, fn.name.replace(" ", "_"))
                 call = Call(call.targets, fn, call.args, call.where, call.keywords, call.unpack)
+        elif isinstance(fn, Const) and id(fn.value) in self.control.callees:
+            fn = Const(self.control.callees[id(fn.value)], fn.name)
+            call = Call(call.targets, fn, call.args, call.where, call.keywords, call.unpack)
         elif self.control.call is not None:
             args = (fn, *call.args)
             fn = Const(self.control.call, "call_")
@@ -309,6 +328,26 @@ def globals_of(block: Block) -> list[Global]:
             operands = (statement.value,)
         found += [o for o in operands if isinstance(o, Global)]
     return found
+
+
+ERRORS = ("Error", "Exception", "Warning", "Exit", "Interrupt")
+"""How the names of exceptions end."""
+
+
+def messages_of(program: Program) -> set[Operand]:
+    """The variables that only go into exceptions, as texts."""
+    found: set[Operand] = set()
+    other: set[Operand] = set()
+    for statement in walk(program.block):
+        if isinstance(statement, Call):
+            fn, *args = (statement.fn, *statement.args)
+            if not isinstance(fn, Global) and args and isinstance(args[0], Global):
+                fn = args[0]  # an adjoint calls the run time's `call` with it
+            named = isinstance(fn, Global) and fn.path.endswith(ERRORS)
+            (found if named else other).update(args)
+        else:
+            other.update(inputs_of(statement))
+    return {o for o in found - other if isinstance(o, Var)}
 
 
 def unset_variables(program: Program) -> set[Var]:

@@ -8,19 +8,23 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from flux.ad import runtime
 from flux.ad.adjoint import REVERSED
 from flux.ad.indexed import Indexed
+from flux.ad.registry import AUGMENTED
 from flux.ad.runtime import nothing
 from flux.ad.spaces import project
 from flux.compiler.control.branches import if_
 from flux.compiler.control.builtins import (
     PRIMS,
+    always_twin,
     enumerate_,
     float_,
     has_traced,
     int_,
+    message,
     range_,
     reversed_,
     truth,
@@ -28,6 +32,7 @@ from flux.compiler.control.builtins import (
     twin,
     zip_,
 )
+from flux.compiler.control.checks import none_inside_try
 from flux.compiler.control.iterables import (
     Numbered,
     Rows,
@@ -38,8 +43,9 @@ from flux.compiler.control.iterables import (
 )
 from flux.compiler.control.loops import for_, while_
 from flux.compiler.control.records import Stacked, backwards
+from flux.ir import prims
 from flux.ir.emit import Emitted, emit
-from flux.ir.program import Program
+from flux.ir.program import Prim, Program
 from flux.ir.regions import Control, RegionWriter
 
 __all__ = ["adjoints"]
@@ -120,14 +126,15 @@ def without(f):
     return augmented
 
 
-def zip_again(*several, strict=False):
-    y = zip_(*several, strict=strict)
+def zip_again(*several, **keywords):
+    y = zip_(*several, **keywords)
     if not isinstance(y, Sequence):
-        return runtime.call(zip, *several, strict=strict) if strict else runtime.call(zip, *several)
+        return runtime.call(zip, *several, **keywords)
+    rest = tuple([None for _ in keywords])
 
     def back(ct, store):
         cts = tuple([None for _ in several]) if ct is None else tuple(ct)
-        return (*cts, None) if strict else cts
+        return (*cts, *rest)
 
     return y, back
 
@@ -200,6 +207,10 @@ def staged_among(args) -> bool:
 
 def call(f, /, *args, **keywords):
     """As the run time's `call`, of a function that becomes a part of a compiled program."""
+    if f is runtime.call:  # a second differentiation
+        args = (twin(args[0], args[1:]), *args[1:])
+    elif f is map or f is functools.reduce or f is filter:
+        args = (always_twin(args[0]), *args[1:])
     augmented = here(f, args, keywords)
     if augmented is not None:
         return augmented(*args, **keywords)
@@ -214,17 +225,36 @@ def call_value(f, /, *args, **keywords):
     return y, lambda ct, store: (None, *inner(ct, store))
 
 
-INSTEAD = {
+CALLEES = {
     id(runtime.call): call,
     id(runtime.call_value): call_value,
     id(runtime.items): items,
 }
 
 
+def attempt(raised, error, fn, /, *args, **keywords):
+    """Inside of a `try`."""
+    with none_inside_try():
+        fn = fn if isinstance(fn, Prim) else twin(fn, args)
+        return AUGMENTED[prims.attempt](raised, error, fn, *args, **keywords)
+
+
+def update_item(owner, index, value):
+    """A NumPy array that a traced value is written into becomes one of JAX's."""
+    if isinstance(owner, np.ndarray) and has_traced((index, value)):
+        owner = jnp.asarray(owner)
+    return AUGMENTED[prims.update_item](owner, index, value)
+
+
 def write(program: Program, instead: dict[int, Any], cotangents: bool) -> Emitted:
     """Write one of the programs of an adjoint."""
+    callees = {
+        **CALLEES,
+        id(AUGMENTED[prims.attempt]): attempt,
+        id(AUGMENTED[prims.update_item]): update_item,
+    }
     control = Control(
-        if_, for_, while_, None, {**PRIMS, REVERSED: backwards}, {**INSTEAD, **instead}
+        if_, for_, while_, message, None, {**PRIMS, REVERSED: backwards}, callees, instead
     )
     return emit(program, functools.partial(RegionWriter, control=control, cotangents=cotangents))
 

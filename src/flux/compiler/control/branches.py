@@ -35,7 +35,7 @@ class Branch:
     """One branch of a program that is being made."""
 
     def __init__(self, test, then: Callable, orelse: Callable, region: Region):
-        self.test = jnp.asarray(test).reshape(()) if test.size == 1 else one_truth(test)
+        self.test = (test != 0).reshape(()) if test.size == 1 else one_truth(test)
         self.region = region
         self.state: State = state_of(then, orelse, region=region)
         self.sides = then, orelse

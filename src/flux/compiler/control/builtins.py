@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import types
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +16,6 @@ from flux.compiler.control.iterables import (
     Counting,
     Mapped,
     Numbered,
-    Sequence,
     Together,
     Turned,
     several_staged,
@@ -28,7 +26,7 @@ from flux.compiler.control.written import is_callers
 from flux.errors import StagingError, user_line
 from flux.ir import prims, sharing
 
-__all__ = ["PRIMS", "instead_of", "twin"]
+__all__ = ["PRIMAL", "PRIMS", "instead_of", "always_twin", "message", "twin"]
 
 
 def has_traced(values) -> bool:
@@ -63,6 +61,46 @@ def float_(*args):
         kind = a.dtype if jnp.issubdtype(a.dtype, jnp.floating) else jnp.result_type(float)
         return a.reshape(()).astype(kind)
     return float(*args)
+
+
+def fstring(*parts):
+    """Text; values come in triples with a conversion and a format."""
+    text = ""
+    for value, conversion, spec in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+        if conversion is None:
+            text += value
+        elif isinstance(value, Tracer):
+            raise StagingError(
+                "A text of a value that only the data decide cannot be part of a compiled program.",
+                where=user_line(),
+                hint="Print it with flux.show, or return the value.",
+            )
+        else:
+            shown = {-1: lambda v: v, 114: repr, 115: str, 97: ascii}[conversion](value)
+            text += format(shown, spec)
+    return text
+
+
+def message(*parts):
+    """The text of an error: traced values by their type."""
+    return fstring(*[shown(part) for part in parts])
+
+
+def shown(value):
+    return Shown(value) if isinstance(value, Tracer) else value
+
+
+class Shown:
+    """How a traced value stands in the text of an error."""
+
+    def __init__(self, value):
+        self.text = f"<{value.dtype} array of shape {value.shape}>"
+
+    def __format__(self, spec):
+        return self.text
+
+    def __repr__(self):
+        return self.text
 
 
 def range_(*args):
@@ -116,14 +154,13 @@ def setitem(owner, index, value):
 
 
 def guard(x, text, place=None):
-    if isinstance(x, np.ndarray):
-        return None
-    return None
+    """Nothing: traced arrays do not change in place."""
 
 
 PRIMS: dict[prims.Prim, Callable] = {
     prims.not_: not_,
     prims.INERT_BUILTINS["bool"]: truth,
+    prims.fstring: fstring,
     prims.INERT_BUILTINS["int"]: int_,
     prims.INERT_BUILTINS["range"]: range_,
     sharing.guard: guard,
@@ -212,6 +249,13 @@ def sum_(items, start=0):
     return sum(items, start)
 
 
+def sorted_(items, **options):
+    items = list(items)
+    if options or not has_traced(items):
+        return sorted(items, **options)
+    return list(jnp.sort(jnp.stack(items)))
+
+
 FUNCTIONS: dict[Any, Callable] = {
     zip: zip_,
     enumerate: enumerate_,
@@ -224,6 +268,7 @@ FUNCTIONS: dict[Any, Callable] = {
     filter: filter_,
     functools.reduce: reduce_,
     sum: sum_,
+    sorted: sorted_,
     max: extreme(max, jnp.maximum, jnp.max),
     min: extreme(min, jnp.minimum, jnp.min),
     any: truth_of_all(any, jnp.logical_or),
@@ -248,29 +293,29 @@ SPACES = {
     "numpy.fft": jnp.fft,
     "math": jnp,
 }
-OTHER_NAMES = {"fabs": "abs", "pow": "power", "gamma": None, "fsum": "sum", "prod": "prod"}
-SPECIAL = {"erf": jax.scipy.special.erf, "erfc": jax.scipy.special.erfc,
-           "lgamma": jax.scipy.special.gammaln, "gamma": lambda x: jnp.exp(
-               jax.scipy.special.gammaln(x))}  # fmt: skip
+OTHER_NAMES = {"fabs": "abs", "pow": "power"}
+SPECIAL = {
+    "erf": jax.scipy.special.erf,
+    "erfc": jax.scipy.special.erfc,
+    "lgamma": jax.scipy.special.gammaln,
+    "gamma": lambda x: jnp.exp(jax.scipy.special.gammaln(x)),
+    "prod": lambda items: jnp.prod(jnp.stack(list(items))),
+    "fsum": lambda items: jnp.sum(jnp.stack(list(items))),
+}
 
 
 def twin(f, values) -> Any:
     """JAX's function of the same name, where a function of NumPy or `math` meets a traced array."""
-    module = getattr(f, "__module__", None)
-    if isinstance(f, np.ufunc):
-        module = "numpy"
-    if module not in SPACES or isinstance(f, type | types.MethodType) or not has_traced(values):
+    return always_twin(f) if has_traced(values) else f
+
+
+def always_twin(f) -> Any:
+    """JAX's function of the same name for one of NumPy's or `math`; any other as it is."""
+    module = "numpy" if isinstance(f, np.ufunc) else getattr(f, "__module__", None)
+    if module not in SPACES or isinstance(f, type | types.MethodType):
         return f
     name = f.__name__
     if module == "math" and name in SPECIAL:
         return SPECIAL[name]
-    found = getattr(SPACES[module], OTHER_NAMES.get(name) or name, None)
+    found = getattr(SPACES[module], OTHER_NAMES.get(name, name), None)
     return f if found is None else found
-
-
-def is_sequence(value) -> bool:
-    return isinstance(value, Sequence)
-
-
-def pi() -> float:
-    return math.pi

@@ -13,7 +13,8 @@ from flux.ad import runtime
 from flux.ad.adjoint import REVERSED
 from flux.compiler.containers import is_registered
 from flux.compiler.control.branches import if_
-from flux.compiler.control.builtins import PRIMAL, PRIMS, instead_of, twin
+from flux.compiler.control.builtins import PRIMAL, PRIMS, instead_of, message, twin
+from flux.compiler.control.checks import none_inside_try
 from flux.compiler.control.loops import for_, while_
 from flux.compiler.control.records import backwards
 from flux.compiler.namespaces import is_users
@@ -21,6 +22,7 @@ from flux.errors import PACKAGE, FluxError
 from flux.ir import prims
 from flux.ir.emit import bind, emit
 from flux.ir.parse import parse
+from flux.ir.program import Prim
 from flux.ir.regions import Control, RegionWriter
 
 __all__ = ["CONTROL", "call_"]
@@ -54,6 +56,8 @@ def made(cls: type, args, keywords):
     """An instance of a class; its `__init__` is written as a part of the program."""
     init: Any = cls.__init__
     plain = type(cls) is type and cls.__new__ is object.__new__
+    if plain and hasattr(cls, "__post_init__") and hasattr(cls, "__dataclass_fields__"):
+        return runtime.call(cls, *args, **keywords)[0]
     if not plain or type(init) is not FunctionType or form_of(init) is None:
         return cls(*args, **keywords)
     instance = object.__new__(cls)
@@ -69,6 +73,13 @@ def is_ours_to_write(f: FunctionType) -> bool:
     """Is `f` the user's, or one of ours that calls the user's functions?"""
     filename = f.__code__.co_filename
     return is_users(filename) or filename.startswith(ROOMS)
+
+
+def attempt(raised, error, fn, /, *args, **keywords):
+    """Call a function inside of a `try`."""
+    instead = CONTROL.prims.get(fn) if isinstance(fn, Prim) else functools.partial(call_, fn)
+    with none_inside_try():
+        return prims.attempt.fn(raised, error, instead or fn, *args, **keywords)
 
 
 # -- how a function is written ---------------------------------------------------------------------
@@ -114,11 +125,13 @@ CONTROL = Control(
     if_,
     for_,
     while_,
+    message,
     call_,
     {
         **PRIMS,
         **PRIMAL,
         prims.call_method: method,
+        prims.attempt: attempt,
         prims.call_star: lambda f, args, keywords: call_(f, *args, **keywords),
         REVERSED: backwards,
     },

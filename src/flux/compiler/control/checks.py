@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 
-import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 
-from flux.errors import FluxError
+from flux.compiler.namespaces import is_users
+from flux.errors import FluxError, StagingError, user_line
 
-__all__ = ["Checks", "collected", "current", "is_users_error"]
+__all__ = ["Checks", "collected", "current", "is_users_error", "none_inside_try"]
 
 LOCAL = threading.local()
 
@@ -72,10 +71,26 @@ def collected():
         LOCAL.checks = before
 
 
+@contextmanager
+def none_inside_try():
+    """Refuse exceptions that only the data decide where the user's code would catch them."""
+    checks = current()
+    before = checks.code
+    yield
+    if checks.code is not before:
+        raise StagingError(
+            "Inside a `try`, an exception that only the data decide cannot be part of a compiled "
+            "program.",
+            where=user_line(),
+            hint="Decide with `if` what shall happen instead of the exception.",
+        )
+
+
 def is_users_error(error: BaseException) -> bool:
-    """Did the user's code raise it, or did the making of the program fail?"""
+    """Did a line of the user's raise it, and not the making of the program?"""
     if isinstance(error, FluxError) or not isinstance(error, Exception):
         return False
-    kinds = (jax.errors.JAXTypeError, jax.errors.JAXIndexError, jax.errors.UnexpectedTracerError)
-    texts = [str(a) for a in error.args]
-    return not isinstance(error, kinds) and not any(Tracer.__name__ in text for text in texts)
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    return place is not None and is_users(place.tb_frame.f_code.co_filename)

@@ -91,6 +91,7 @@ class Either:
     """Values of the two sides of a branch, of which only one was made when the program ran."""
 
     __slots__ = ("first", "second")
+    __constant__ = False
 
     def __init__(self, first, second):
         self.first, self.second = first, second

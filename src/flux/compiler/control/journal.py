@@ -6,12 +6,14 @@ changes are read off and taken back.
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from types import CellType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 
+from flux.ad.registry import AUGMENTED
 from flux.ad.store import Store
 from flux.compiler.containers import ATOMS, container_of, is_registered
 from flux.compiler.namespaces import global_names, is_users
@@ -89,6 +91,20 @@ def put(thing, keys: tuple, values: list) -> None:
             set_field(thing, name, value)
 
 
+def is_rule(value) -> bool:
+    """Is `value` one of our functions, which hold nothing of the user's?"""
+    if type(value) is not FunctionType or is_users(value.__code__.co_filename):
+        return False
+    return not value.__closure__ or value.__qualname__ in rule_names(len(AUGMENTED))
+
+
+@functools.lru_cache(maxsize=1)
+def rule_names(count: int) -> frozenset[str]:
+    """The names of the functions that are rules; `count` says how many there are."""
+    rules = [f for f in AUGMENTED.values() if isinstance(f, FunctionType)]
+    return frozenset([f.__qualname__ for f in rules if not is_users(f.__code__.co_filename)])
+
+
 class Journal:
     """The mutable things that functions reach, with what they held when the journal was made.
 
@@ -115,7 +131,7 @@ class Journal:
         """Note a value; what is to be visited next."""
         if isinstance(value, type):
             return self.visit_class(value)
-        if isinstance(value, ATOMS) or id(value) in self.seen:
+        if isinstance(value, ATOMS) or id(value) in self.seen or is_rule(value):
             return []
         if type(value) is np.ndarray:
             self.note(value, path)

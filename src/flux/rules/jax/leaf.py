@@ -118,6 +118,8 @@ class Record:
         outs: shapes and dtypes of the leaves of the result; `tree`: their structure.
     """
 
+    __constant__ = True
+
     __slots__ = (
         "call", "forward", "moving", "outs", "places", "pull", "pull_tree", "single", "tree",
     )  # fmt: skip
