@@ -267,9 +267,10 @@ class Adjoint:
     def take_side(self, records: list[Var], value: Operand, side: bool, where: Where) -> None:
         """The inverse of `packed` for a branch, in the block that reverses one of its sides."""
         if len(records) == 1:
-            self.out.append(Call((records[0],), prims.TAKE_SIDE[side], (value,), where))
+            args = (value, self.store)
+            self.out.append(Call((records[0],), prims.TAKE_SIDE[side], args, where))
         elif records:
-            args = (value, Const(len(records)))
+            args = (value, Const(len(records)), self.store)
             unpack = prims.UNPACK_SIDE[side]
             self.out.append(Call(tuple(records), unpack, args, where, unpack=True))
 
@@ -553,7 +554,7 @@ class Adjoint:
                 break
             lazy |= more
         backwards = self.fresh("backwards")
-        self.out.append(Call((backwards,), REVERSED, (step.record,), where))
+        self.out.append(Call((backwards,), REVERSED, (step.record, self.store), where))
         targets = [self.cotangent(var) for var in variables]
         self.lazy.update(t for v, t in zip(variables, targets, strict=True) if v in lazy)
         self.out.append(For(record, backwards, tuple(params), tuple(inits), block,
@@ -599,7 +600,11 @@ class Adjoint:
             self.out.append(Call((), step.item_back, args, node.where))
 
 
-REVERSED = Prim("reversed", reversed, lambda a: ast.Call(ast.Name("reversed", ast.Load()), [a], []))
+REVERSED = Prim(
+    "reversed",
+    lambda records, store: reversed(records),
+    lambda records, store: ast.Call(ast.Name("reversed", ast.Load()), [records], []),
+)
 """The records of a loop, last first."""
 
 Env = dict[Var, Operand]

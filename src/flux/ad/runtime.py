@@ -589,13 +589,14 @@ def project_again(ct, x):
     return project(ct, x), back
 
 
-def unpack_side_again(value, count):
+def unpack_side_again(value, count, inner_store):
     """Taking the records of a branch apart is like any other unpacking."""
-    return AUGMENTED[prims.unpack](value, count)
+    items, back = AUGMENTED[prims.unpack](value, count)
+    return items, lambda ct, store: (*back(ct, store), None)
 
 
-def take_side_again(value):
-    return value, lambda ct, store: (ct,)
+def take_side_again(value, inner_store):
+    return value, lambda ct, store: (ct, None)
 
 
 for side in (True, False):

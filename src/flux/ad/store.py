@@ -69,6 +69,17 @@ class Store:
         slots = self.slots.get(identity(owner))
         return None if slots is None else slots.pop(key, None)
 
+    def move(self, source, target) -> None:
+        """Two objects turn out to be one: the slots of `source` are those of `target`."""
+        if source is target:
+            return
+        for key, ct in self.slots.pop(identity(source), {}).items():
+            self.add(target, key, ct)
+
+    def drop(self, owner) -> None:
+        """Forget the cotangents of an object that nobody read."""
+        self.slots.pop(identity(owner), None)
+
     def peek(self, owner, key):
         """The slot's cotangent, left where it is."""
         slots = self.slots.get(identity(owner))

@@ -212,11 +212,19 @@ def _write_unpack(value, count):
 unpack = Prim("unpack", _unpack, _write_unpack)
 
 
-def _first(value):
+def _first(value, store=None):
     return value
 
 
-UNPACK_SIDE = {side: Prim("unpack", _unpack, _write_unpack) for side in (True, False)}
+def _unpack_side(value, count, store):
+    return _unpack(value, count)
+
+
+def _write_unpack_side(value, count, store):
+    return value
+
+
+UNPACK_SIDE = {side: Prim("unpack", _unpack_side, _write_unpack_side) for side in (True, False)}
 """The records of the side of a branch that ran, of which there are several."""
 TAKE_SIDE = {side: Prim("record", _first, _first) for side in (True, False)}
 """The only record of the side of a branch that ran."""

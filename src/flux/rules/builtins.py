@@ -269,7 +269,10 @@ def reversed_(values):
     return items
 
 
-AUGMENTED[REVERSED] = AUGMENTED[reversed]
+@augments(REVERSED)
+def reversed_records(records, inner_store):
+    y, back = AUGMENTED[reversed](records)
+    return y, lambda ct, store: (*back(ct, store), None)
 
 
 @augments(sorted)

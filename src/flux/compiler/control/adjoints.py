@@ -214,13 +214,19 @@ def call(f, /, *args, **keywords):
     augmented = here(f, args, keywords)
     if augmented is not None:
         return augmented(*args, **keywords)
-    return runtime.call(twin(f, (*args, *keywords.values())), *args, **keywords)
+    return runtime.call(jax_twin(f, (*args, *keywords.values())), *args, **keywords)
+
+
+def jax_twin(f, values):
+    """JAX's function for one of NumPy's that is given arrays: their cotangents will be traced."""
+    arrays = [v for v in values if isinstance(v, np.ndarray) and v.dtype.kind in "fc"]
+    return always_twin(f) if arrays else twin(f, values)
 
 
 def call_value(f, /, *args, **keywords):
     augmented = here(f, args, keywords)
     if augmented is None:
-        return runtime.call_value(twin(f, (*args, *keywords.values())), *args, **keywords)
+        return runtime.call_value(jax_twin(f, (*args, *keywords.values())), *args, **keywords)
     y, inner = augmented(*args, **keywords)
     return y, lambda ct, store: (None, *inner(ct, store))
 

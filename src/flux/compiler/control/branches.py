@@ -48,10 +48,18 @@ class Branch:
             second = traced(lambda: self.run_second(join), (), join)
         finally:
             self.state.journal.restore()
+        links = [(after, first, join.memo.get((id(value), False))) for after, first, value in
+                 join.links]  # fmt: skip
         leaves = dict(zip(join.slots, self.arrays(join, first, second), strict=True))
         memo: dict = {}
         self.state.apply(lambda part: build(part, leaves, memo))
-        return tuple([build(part, leaves, memo) for part in self.parts])
+        values = tuple([build(part, leaves, memo) for part in self.parts])
+        for place in self.region.records:
+            values[place].links += [
+                (memo.get(id(after)), memo.get(id(first)), memo.get(id(second)))
+                for after, first, second in links
+            ]
+        return values
 
     def path(self, place: int) -> str:
         return f"`{self.region.names[place]}`"

@@ -21,7 +21,7 @@ from flux.compiler.control.iterables import (
     several_staged,
     staged,
 )
-from flux.compiler.control.records import backwards, chosen
+from flux.compiler.control.records import chosen
 from flux.compiler.control.written import is_callers
 from flux.errors import StagingError, user_line
 from flux.ir import prims, sharing
@@ -168,7 +168,7 @@ PRIMS: dict[prims.Prim, Callable] = {
     **{p: lacks for p in prims.COMPARE.values() if p.name == "not in"},
     **{prims.TAKE_SIDE[s]: functools.partial(chosen, side=s) for s in (True, False)},
     **{
-        prims.UNPACK_SIDE[s]: lambda value, count, s=s: tuple(chosen(value, s))
+        prims.UNPACK_SIDE[s]: lambda value, count, store, s=s: tuple(chosen(value, store, s))
         for s in (True, False)
     },
 }
@@ -273,7 +273,6 @@ FUNCTIONS: dict[Any, Callable] = {
     min: extreme(min, jnp.minimum, jnp.min),
     any: truth_of_all(any, jnp.logical_or),
     all: truth_of_all(all, jnp.logical_and),
-    backwards: backwards,
 }
 
 

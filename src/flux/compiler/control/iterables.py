@@ -36,7 +36,8 @@ class Sequence:
         return self.length
 
     def __iter__(self):
-        return iter([self.item(index) for index in range(len(self))])
+        for index in range(len(self)):
+            yield self.item(index)
 
     def __getitem__(self, index):
         return self.item(index)

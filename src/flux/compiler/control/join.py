@@ -88,13 +88,18 @@ class Both:
 
 
 class Either:
-    """Values of the two sides of a branch, of which only one was made when the program ran."""
+    """Values of the two sides of a branch, of which only one was made when the program ran.
 
-    __slots__ = ("first", "second")
+    Attributes:
+        links: objects after the branch, each with what it was on the first and the second side.
+    """
+
+    __slots__ = ("first", "links", "second")
     __constant__ = False
 
     def __init__(self, first, second):
         self.first, self.second = first, second
+        self.links: list[tuple[Any, Any, Any]] = []
 
 
 def kind_of(value) -> Any:
@@ -164,6 +169,7 @@ class Join:
         self.region, self.known = region, known
         self.slots: list[Slot] = []
         self.cotangents = region.cotangents
+        self.origins: dict[int, tuple[Made, Any]] = {}
         self.first_trace()
 
     def first_trace(self) -> None:
@@ -171,6 +177,7 @@ class Join:
         self.places: dict[int, Out] = {}
         self.memo: dict[Any, Any] = {}
         self.alive: list = []
+        self.links: list[tuple[Made, Made, Any]] = []
         self.side = "first"
         self.changed = False
         self.trace = trace_ctx.trace
@@ -239,6 +246,7 @@ class Join:
         if shape.mutable:
             made = Made(shape, [])
             self.memo[id(value), carried] = made
+            self.origins[id(made)] = made, value
             made.parts += [self.describe(p, path + n, carried) for _, p, n in shape.parts(value)]
             return made
         parts = [self.describe(p, path + n, carried) for _, p, n in shape.parts(value)]
@@ -295,7 +303,7 @@ class Join:
         if value is None and self.cotangents:
             return self.or_zero(made, path)
         shape = container_of(value)
-        if shape is None or not alike(made.shape, shape):
+        if shape is None or id(value) in self.known or not alike(made.shape, shape):
             raise self.differ(path, made, value)
         key = (id(made), id(value))
         if key in self.memo:
@@ -304,6 +312,8 @@ class Join:
         joined = Made(shape, []) if shape.mutable else None
         if joined is not None:
             self.memo[key] = joined
+            self.links.append((joined, made, value))
+            self.origins[id(joined)] = joined, self.origins.get(id(made), (made, None))[1]
         parts = [
             self.join(part, inner, path + name)
             for part, (_, inner, name) in zip(made.parts, shape.parts(value), strict=True)

@@ -20,8 +20,16 @@ from flux.compiler.control.checks import current as current_checks
 from flux.compiler.control.iterables import Sequence, staged
 from flux.compiler.control.join import ABSENT, Both, Join, Made, Slot, build, resolve
 from flux.compiler.control.options import MOST_UNROLLED, current
-from flux.compiler.control.records import Chained, Rest, Stacked, chained
-from flux.compiler.control.replay import Backwards, Replayed, keeping_loop, reverse
+from flux.compiler.control.records import (
+    Chained,
+    Links,
+    Rest,
+    Reverse,
+    Stacked,
+    chained,
+    follow,
+)
+from flux.compiler.control.replay import Replayed, keeping_loop, reverse
 from flux.compiler.control.traces import state_of, traced
 from flux.errors import StagingError, source_line
 from flux.ir.regions import Region
@@ -55,8 +63,8 @@ def for_(body: Callable, iterable, inits: tuple, region: Region) -> Ended:
         return over_parts(body, iterable, inits, region)
     if isinstance(iterable, Rest):
         return over_rest(body, iterable, inits, region)
-    if isinstance(iterable, Backwards):
-        return backwards(body, iterable, inits, region)
+    if isinstance(iterable, Reverse):
+        return in_reverse(body, iterable, inits, region)
     items = staged(iterable)
     if items is None:
         return in_python(body, iterable, inits, region)
@@ -110,7 +118,7 @@ def until(stop, body: Callable, rest: list, values: tuple, collected: list, regi
         return (*after, *more)
 
     ended = if_(stop, lambda: (*values, *[()] * region.collects), go_on, branch)
-    more = [Rest(stop, either.second) for either in ended[count:]]
+    more = [Rest(stop, either.second, either.links) for either in ended[count:]]
     return ended[:count], joined(collected, more)
 
 
@@ -128,10 +136,33 @@ def over_rest(body: Callable, iterable: Rest, values: tuple, region: Region) -> 
         raise unsupported(region)
     branch = replace(region, records=frozenset())
 
+    def stay():
+        follow(iterable.links, iterable.store, True)
+        return values
+
     def go_on():
+        follow(iterable.links, iterable.store, False)
         return for_(body, iterable.items, values, region)[0]
 
-    return if_(iterable.stopped, lambda: values, go_on, branch), ()
+    return if_(iterable.stopped, stay, go_on, branch), ()
+
+
+def in_reverse(body: Callable, items: Reverse, inits: tuple, region: Region) -> Ended:
+    """The reverse of a loop, over what its iterations collected."""
+
+    def closed(item, *values):
+        result = body(item, *values)
+        items.leave()
+        return result
+
+    if isinstance(items.items, Replayed):
+        ended = replayed(closed, items, inits, region)
+    elif isinstance(items.length, int) and items.length == 0:
+        ended = in_python(closed, items, inits, region)
+    else:
+        ended = rolled(closed, items, inits, region)
+    items.end()
+    return ended
 
 
 def joined(first: list[list], rest) -> tuple:
@@ -169,6 +200,8 @@ class Loop:
             self.join.describe(value, self.path(i), carried=True) for i, value in enumerate(inits)
         ]
         self.ys: list[Any] = []
+        self.inside: list[tuple] = []
+        self.links = Links([], [])
         self.stop: Any = False
 
     def path(self, place: int) -> str:
@@ -186,8 +219,7 @@ class Loop:
 
                 def run(*arrays, slots=slots, count=count):
                     self.join.second_trace()
-                    more = arguments(*arrays[:count])
-                    self.iterate(more, slots, arrays[count:])
+                    self.iterate(lambda: arguments(*arrays[:count]), slots, arrays[count:])
 
                 self.run = traced(run, [*kinds, *[slot.kind for slot in slots]], self.join)
                 self.state.journal.restore()
@@ -209,14 +241,14 @@ class Loop:
             collect_slots(part, found)
         return list(found)
 
-    def iterate(self, more: tuple, slots: list[Slot], arrays) -> None:
+    def iterate(self, arguments: Callable, slots: list[Slot], arrays) -> None:
         leaves = dict(zip(slots, arrays, strict=True))
-        memo: dict = {}
+        self.memo = memo = {}
         for slot in slots:
             slot.second = ABSENT
         self.state.apply(lambda part: build(part, leaves, memo))
         values = [build(part, leaves, memo) for part in self.params]
-        self.take(self.body(*more, *values))
+        self.take(self.body(*arguments(), *values))
 
     def take(self, result) -> None:
         raise NotImplementedError
@@ -231,6 +263,10 @@ class Loop:
         ys = Join(self.region, join.known)
         ys.outs, ys.places, ys.trace, ys.side = join.outs, join.places, join.trace, "second"
         self.ys = [ys.describe(value, "what the loop collects") for value in collect]
+        self.inside = [
+            (ys.memo.get((id(self.memo.get(id(made))), False)), ys.memo.get((id(value), False)))
+            for _, made, value in join.links
+        ]
 
     # -- the pieces of the loop ------------------------------------------------------------------
 
@@ -261,7 +297,13 @@ class Loop:
         leaves = dict(zip(self.slots, carry, strict=True))
         memo: dict = {}
         self.state.apply(lambda part: build(part, leaves, memo))
-        return tuple([build(part, leaves, memo) for part in self.params])
+        values = tuple([build(part, leaves, memo) for part in self.params])
+        origins = self.join.origins
+        self.links.outside += [
+            (origins[id(joined)][1], memo.get(id(joined))) for joined, _, _ in self.join.links
+        ]
+        self.links.inside += self.inside
+        return values
 
 
 def collect_slots(part, found: dict[Slot, None]) -> None:
@@ -316,33 +358,40 @@ class WhileLoop(Loop):
         end, kept = keeping_loop(go, step, self.init())
         kinds = [slot.kind for slot in self.slots]
         self.collected = tuple([
-            Replayed(kept, step, self.maker(part), kinds) for part in self.ys
+            Replayed(kept, step, self.maker(part), kinds, self.links) for part in self.ys
         ])  # fmt: skip
         return self.finish(end)
 
     def maker(self, part):
         slots = self.y_slots()
 
-        def item(*carry):
+        def make(*carry):
             outs = self.run(*carry)
             leaves = {slot: resolve(slot.second, outs, slot.kind) for slot in slots}
-            return build(part, leaves)
+            memo: dict = {}
+            return build(part, leaves, memo), self.links.built(memo)
 
-        return item
+        return make
 
 
-def backwards(body: Callable, iterable: Backwards, inits: tuple, region: Region) -> Ended:
-    """A loop over what a loop of unknown length would have collected, last first."""
+def replayed(body: Callable, items: Reverse, inits: tuple, region: Region) -> Ended:
+    """The reverse of a loop of unknown length."""
     if region.collects:
         raise unsupported(region)
-    replayed = iterable.replayed
-    loop = ForLoop(body, inits, region, replayed.item)
-    loop.find(replayed.kinds, lambda *carry: (replayed.item(*carry),))
+    source = items.items
+    loop = ForLoop(body, inits, region, items)
+
+    def arguments(*state):
+        item, links = source.linked(state)
+        items.enter(links)
+        return (item,)
+
+    loop.find(source.kinds, arguments)
 
     def back(state, cts):
         return loop.next(loop.run(*state, *cts))
 
-    return loop.finish(reverse(replayed.kept, replayed.step, back, loop.init())), ()
+    return loop.finish(reverse(source.kept, source.step, back, loop.init())), ()
 
 
 # -- for -----------------------------------------------------------------------------------------
@@ -378,7 +427,7 @@ def scanned(loop: ForLoop, length: int) -> Ended:
     numbers = jnp.arange(length, dtype=jnp.int32)
     end, ys = lax.scan(step, loop.init(), numbers, unroll=current().step)
     arrays = dict(zip(loop.y_slots(), ys, strict=True))
-    collected = [Stacked(part, arrays, length, length) for part in loop.ys]
+    collected = [Stacked(part, arrays, length, length, loop.links) for part in loop.ys]
     return loop.finish(end), tuple(collected)
 
 
@@ -405,5 +454,5 @@ def bounded(loop: ForLoop, items: Sequence) -> Ended:
     start = jnp.int32(0), jnp.asarray(False), buffers, loop.init()
     length, _, buffers, end = lax.while_loop(go, step, start)
     arrays = dict(zip(loop.y_slots(), buffers, strict=True))
-    collected = [Stacked(part, arrays, length, bound) for part in loop.ys]
+    collected = [Stacked(part, arrays, length, bound, loop.links) for part in loop.ys]
     return loop.finish(end), tuple(collected)

@@ -6,10 +6,11 @@ from typing import Any
 
 from jax import lax
 
-from flux.compiler.control.iterables import Sequence, Turned
+from flux.compiler.control.iterables import Sequence
 from flux.compiler.control.join import Either, Slot, build
 
-__all__ = ["Chained", "Rest", "Stacked", "backwards", "chained", "chosen"]
+__all__ = ["Chained", "Links", "Rest", "Reverse", "Stacked", "backwards", "chained", "chosen",
+           "follow"]  # fmt: skip
 
 
 class Stacked(Sequence):
@@ -19,8 +20,8 @@ class Stacked(Sequence):
         most: the length of the arrays, where only the data decide how much of them was filled.
     """
 
-    def __init__(self, description, arrays: dict[Slot, Any], length, bound: int):
-        self.description, self.arrays = description, arrays
+    def __init__(self, description, arrays: dict[Slot, Any], length, bound: int, links: Links):
+        self.description, self.arrays, self.links = description, arrays, links
         self.length, self.most = length, bound
 
     @property
@@ -28,13 +29,91 @@ class Stacked(Sequence):
         return self.most
 
     def item(self, index):
+        return self.linked(index)[0]
+
+    def linked(self, index) -> tuple[Any, list]:
+        """The item, and the objects that were carried into its iteration and out of it."""
+
         def row(array):
             if isinstance(index, int):
                 return array[index]
             return lax.dynamic_index_in_dim(array, index, 0, keepdims=False)
 
         rows = {slot: row(array) for slot, array in self.arrays.items()}
-        return build(self.description, rows)
+        memo: dict = {}
+        item = build(self.description, rows, memo)
+        return item, self.links.built(memo)
+
+
+class Links:
+    """The objects that a loop carries, which are others in every iteration.
+
+    Attributes:
+        inside: descriptions of each at the start and the end of an iteration, where known.
+        outside: each as it was before the loop, and as it is afterwards.
+    """
+
+    __constant__ = False
+
+    def __init__(self, inside: list, outside: list):
+        self.inside, self.outside = inside, outside
+
+    def built(self, memo: dict[int, Any]) -> list[tuple[Any, Any, Any]]:
+        """Each after the loop, at the start and at the end of the iteration that was built."""
+        return [
+            (after, memo.get(id(start)), memo.get(id(end)))
+            for (start, end), (_, after) in zip(self.inside, self.outside, strict=True)
+            if after is not None
+        ]
+
+
+class Opened:
+    """The links of the iteration that is being reversed; no part of the program's state."""
+
+    __constant__ = True
+
+    def __init__(self):
+        self.links: list = []
+
+
+class Reverse(Sequence):
+    """What the iterations of a loop collected, last first, for the reverse of the loop."""
+
+    def __init__(self, items: Any, store):
+        self.items, self.store = items, store
+        self.length = items.length
+        self.open = Opened()
+
+    @property
+    def bound(self):
+        return self.items.bound
+
+    def item(self, index):
+        item, links = self.items.linked(self.length - 1 - index)
+        self.enter(links)
+        return item
+
+    def enter(self, links: list) -> None:
+        """An iteration's reverse begins: the cotangents of what it made are at hand."""
+        self.open.links = links
+        for after, start, end in links:
+            if end is not None:
+                self.store.move(after, end)
+            elif start is not None:
+                self.store.drop(after)
+
+    def leave(self) -> None:
+        """It ends: what it was given is what the iteration before it made."""
+        for after, start, _ in self.open.links:
+            if start is not None:
+                self.store.move(start, after)
+        self.open.links = []
+
+    def end(self) -> None:
+        """The loop's reverse ends: what it was given is what was there before."""
+        for before, after in self.items.links.outside:
+            if before is not None and after is not None:
+                self.store.move(after, before)
 
 
 class Chained:
@@ -58,8 +137,8 @@ class Rest:
         items: the collection otherwise.
     """
 
-    def __init__(self, stopped, items):
-        self.stopped, self.items = stopped, items
+    def __init__(self, stopped, items, links=(), store=None):
+        self.stopped, self.items, self.links, self.store = stopped, items, links, store
 
 
 def chained(first: list, rest):
@@ -67,21 +146,29 @@ def chained(first: list, rest):
     return Chained([first, rest]) if first else rest
 
 
-def backwards(collected):
-    """`reversed` of something collected."""
+def backwards(collected, store):
+    """What a loop collected, for its reverse, in which `store` holds cotangents."""
     if isinstance(collected, Chained):
-        return Chained([backwards(part) for part in reversed(collected.parts)])
+        return Chained([backwards(part, store) for part in reversed(collected.parts)])
     if isinstance(collected, Rest):
-        return Rest(collected.stopped, backwards(collected.items))
-    if hasattr(collected, "turned"):
-        return collected.turned()
-    if isinstance(collected, Sequence):
-        return Turned(collected)
+        items = backwards(collected.items, store)
+        return Rest(collected.stopped, items, collected.links, store)
+    if hasattr(collected, "linked"):
+        return Reverse(collected, store)
     return list(reversed(collected))
 
 
-def chosen(value, side: bool):
-    """The record of the side of a branch that ran."""
+def chosen(value, store, side: bool):
+    """The record of the side of a branch that ran; its objects are those of afterwards."""
     if type(value) is not Either:
         return value
+    follow(value.links, store, side)
     return value.first if side else value.second
+
+
+def follow(links: list, store, side: bool) -> None:
+    """Hand the cotangents of objects after a branch to what they were inside."""
+    for after, first, second in links:
+        inside = first if side else second
+        if after is not None and inside is not None:
+            store.move(after, inside)

@@ -139,18 +139,16 @@ class Replayed:
     Attributes:
         kept: states.
         step: an iteration, from arrays to arrays.
-        item: makes what an iteration collects of its state.
+        make: makes what an iteration collects of its state, and the objects that it carried.
+        kinds: of the arrays of the state.
     """
 
-    def __init__(self, kept: Kept, step: Callable, item: Callable, kinds: list[Any]):
-        self.kept, self.step, self.item, self.kinds = kept, step, item, kinds
+    bound = None
 
-    def turned(self) -> Backwards:
-        return Backwards(self)
+    def __init__(self, kept: Kept, step: Callable, make: Callable, kinds: list[Any], links):
+        self.kept, self.step, self.make, self.kinds, self.links = kept, step, make, kinds, links
+        self.length = kept.length
 
-
-class Backwards:
-    """The iterations of a loop, last first."""
-
-    def __init__(self, replayed: Replayed):
-        self.replayed = replayed
+    def linked(self, state) -> tuple[Any, list]:
+        """What the iteration that started with a state collected."""
+        return self.make(*state)

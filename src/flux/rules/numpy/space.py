@@ -27,8 +27,9 @@ def project_array(ct: Any, x):
         return None
     if not isinstance(ct, OWN):
         ct = numbers(ct)
-        if not isinstance(ct, np.ndarray):
-            return ct
+        if not isinstance(ct, np.ndarray):  # traced: by the rules of its own kind
+            space = space_of(type(ct))
+            return ct if space is None else space.project(ct, x)
     ct = np.asarray(ct)
     if ct.shape != x.shape:
         ct = summed_to(ct, x.shape)
