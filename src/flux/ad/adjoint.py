@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 from flux.ir import prims
-from flux.ir.analyse import PURE, active_variables, outer_variables
+from flux.ir.analyse import PURE, active_variables, outer_variables, walk
 from flux.ir.program import (
     UNDEFINED,
     Block,
@@ -112,6 +112,8 @@ class Adjoint:
         self.counts: dict[str, int] = {}
         self.bases: dict[str, str] = {}
         self.lazy: set[Operand] = set()
+        branches = [s for s in walk(program.block) if isinstance(s, If)]
+        self.sided = {var for node in branches for var in node.records}
         self.names = set(program.names)
         self.plan = Plan()
         block, plan = self.augment(program.block)
@@ -489,8 +491,9 @@ class Adjoint:
             if not block.raises:
                 if step.record is not None:
                     self.take_side(plan.records, step.record, block is node.then, node.where)
-                for operand, ct in zip(block.yields, incoming, strict=True):
-                    self.contribute(operand, ct, own, node.where)
+                for target, operand, ct in zip(node.targets, block.yields, incoming, strict=True):
+                    part = self.of_side(target, ct, block is node.then, node.where)
+                    self.contribute(operand, part, own, node.where)
                 self.reverse_block(plan, own)
             results.append((Block(self.out), own))
         self.out = outer_out
@@ -511,7 +514,17 @@ class Adjoint:
             if any(own.get(var) in self.lazy for _, own in results):
                 self.lazy.add(new)
             env[var] = new
-        self.out.append(If(step.took, results[0][0], results[1][0], tuple(targets), node.where))
+        sided = tuple([new for var, new in zip(changed, targets, strict=True) if var in self.sided])
+        blocks = results[0][0], results[1][0]
+        self.out.append(If(step.took, *blocks, tuple(targets), node.where, sided))
+
+    def of_side(self, target: Var, ct: Operand, side: bool, where: Where) -> Operand:
+        """The cotangent of what a side of a branch handed over."""
+        if target not in self.sided or ct == NONE:
+            return ct
+        part = self.fresh("part")
+        self.out.append(Call((part,), prims.TAKE_SIDE[side], (ct, self.store), where))
+        return part
 
     def defined_outside(self, node: If) -> set[Var]:
         """The variables that the branches read and that live outside them."""

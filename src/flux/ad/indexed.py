@@ -55,8 +55,10 @@ class Indexed:
         while waiting:
             part = waiting.pop()
             while part is not None:
-                if type(part.ct) is Indexed:
+                if type(part.ct) is Indexed and part.index is ...:
                     waiting.append(part.ct)
+                elif type(part.ct) is Indexed:  # of a row, which is an array of its own
+                    reads.append((part.index, part.ct.dense()))
                 else:
                     reads.append((part.index, part.ct))
                 part = part.before

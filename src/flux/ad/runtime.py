@@ -589,19 +589,22 @@ def project_again(ct, x):
     return project(ct, x), back
 
 
-def unpack_side_again(value, count, inner_store):
+def side_again(side: bool) -> None:
     """Taking the records of a branch apart is like any other unpacking."""
-    items, back = AUGMENTED[prims.unpack](value, count)
-    return items, lambda ct, store: (*back(ct, store), None)
+
+    def unpack_again(value, count, inner_store):
+        items, back = AUGMENTED[prims.unpack](value, count)
+        return items, lambda ct, store: (*back(ct, store), None)
+
+    def take_again(value, inner_store):
+        return value, lambda ct, store: (ct, None)
+
+    AUGMENTED[prims.UNPACK_SIDE[side]] = unpack_again
+    AUGMENTED[prims.TAKE_SIDE[side]] = take_again
 
 
-def take_side_again(value, inner_store):
-    return value, lambda ct, store: (ct, None)
-
-
-for side in (True, False):
-    AUGMENTED[prims.UNPACK_SIDE[side]] = unpack_side_again
-    AUGMENTED[prims.TAKE_SIDE[side]] = take_side_again
+side_again(True)
+side_again(False)
 AUGMENTED[call] = call_again
 AUGMENTED[Pullback] = pullback_again
 AUGMENTED[project] = project_again

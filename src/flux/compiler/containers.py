@@ -380,7 +380,7 @@ KINDS: list[tuple[type, type[Container]]] = [
     (functools.partial, PartialOf),
 ]
 ATOMS = (str, bytes, int, float, complex, type(None), type, frozenset, range, slice, enum.Enum,
-         ModuleType, weakref.ref)  # fmt: skip
+         ModuleType, weakref.ref, type({}.keys()), type({}.values()), type({}.items()))  # fmt: skip
 
 
 def container_of(value) -> Container | None:

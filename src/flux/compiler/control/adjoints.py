@@ -9,9 +9,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from flux.ad import runtime
 from flux.ad.adjoint import REVERSED
+from flux.ad.cotangents import dense
 from flux.ad.indexed import Indexed
 from flux.ad.registry import AUGMENTED
 from flux.ad.runtime import nothing
@@ -24,9 +26,11 @@ from flux.compiler.control.builtins import (
     float_,
     has_traced,
     int_,
+    larger,
     message,
     range_,
     reversed_,
+    smaller,
     truth,
     truth_of_all,
     twin,
@@ -42,7 +46,7 @@ from flux.compiler.control.iterables import (
     staged,
 )
 from flux.compiler.control.loops import for_, while_
-from flux.compiler.control.records import Stacked, backwards
+from flux.compiler.control.records import Stacked, backwards, chosen
 from flux.ir import prims
 from flux.ir.emit import Emitted, emit
 from flux.ir.program import Prim, Program
@@ -187,8 +191,8 @@ AUGMENTED_HERE = {
     float: of_one(float_),
     any: without(truth_of_all(any, jnp.logical_or)),
     all: without(truth_of_all(all, jnp.logical_and)),
-    max: extreme_again(max, jnp.maximum, jnp.max),
-    min: extreme_again(min, jnp.minimum, jnp.min),
+    max: extreme_again(max, larger, jnp.max),
+    min: extreme_again(min, smaller, jnp.min),
 }
 
 
@@ -217,10 +221,25 @@ def call(f, /, *args, **keywords):
     return runtime.call(jax_twin(f, (*args, *keywords.values())), *args, **keywords)
 
 
+MAKERS = (np.zeros, np.ones, np.full, np.empty, np.eye, np.identity, np.linspace)
+
+
 def jax_twin(f, values):
-    """JAX's function for one of NumPy's that is given arrays: their cotangents will be traced."""
-    arrays = [v for v in values if isinstance(v, np.ndarray) and v.dtype.kind in "fc"]
-    return always_twin(f) if arrays else twin(f, values)
+    """JAX's function for one of NumPy's that makes or takes floats: cotangents will be traced."""
+    return always_twin(f) if f in MAKERS or any(map(is_floating, values)) else twin(f, values)
+
+
+def is_floating(value) -> bool:
+    if isinstance(value, tuple | list):
+        return any(map(is_floating, value))
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    return kind in ("f", "c") or type(value) in (float, complex)
+
+
+def is_mask(owner, index) -> bool:
+    """Is `index` a traced mask of the whole array?"""
+    known = isinstance(index, Tracer) and isinstance(owner, jax.Array)
+    return known and index.dtype == bool and index.shape == owner.shape
 
 
 def call_value(f, /, *args, **keywords):
@@ -249,7 +268,24 @@ def update_item(owner, index, value):
     """A NumPy array that a traced value is written into becomes one of JAX's."""
     if isinstance(owner, np.ndarray) and has_traced((index, value)):
         owner = jnp.asarray(owner)
-    return AUGMENTED[prims.update_item](owner, index, value)
+    if not is_mask(owner, index):
+        return AUGMENTED[prims.update_item](owner, index, value)
+    y, inner = runtime.call(jnp.where, index, value, owner)
+
+    def back(ct, store):
+        test, part, rest = inner(dense(ct), store)
+        return rest, test, part
+
+    return y, back
+
+
+def of_side(side: bool, rule):
+    """The rule for taking a record, on the side of a branch that ran."""
+
+    def augmented(value, *rest):
+        return rule(chosen(value, rest[-1], side), *rest)
+
+    return augmented
 
 
 def write(program: Program, instead: dict[int, Any], cotangents: bool) -> Emitted:
@@ -259,6 +295,9 @@ def write(program: Program, instead: dict[int, Any], cotangents: bool) -> Emitte
         id(AUGMENTED[prims.attempt]): attempt,
         id(AUGMENTED[prims.update_item]): update_item,
     }
+    for side in (True, False):
+        for prim in (prims.TAKE_SIDE[side], prims.UNPACK_SIDE[side]):
+            callees[id(AUGMENTED[prim])] = of_side(side, AUGMENTED[prim])
     control = Control(
         if_, for_, while_, message, None, {**PRIMS, REVERSED: backwards}, callees, instead
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import types
 from collections.abc import Callable
 from typing import Any
@@ -40,7 +41,9 @@ def has_traced(values) -> bool:
 
 
 def not_(a: Any):
-    return jnp.logical_not(a.reshape(())) if isinstance(a, Tracer) and a.size == 1 else not a
+    if isinstance(a, Tracer) and a.size == 1:
+        return jnp.logical_not(a.reshape(()))
+    return operator.not_(a)
 
 
 def truth(*args):
@@ -129,6 +132,8 @@ def update_item(owner, index, value):
     if isinstance(owner, np.ndarray) and has_traced((index, value)):
         owner = jnp.asarray(owner)
     if isinstance(owner, jax.Array):
+        if isinstance(index, Tracer) and index.dtype == bool and index.shape == owner.shape:
+            return jnp.where(index, value, owner).astype(owner.dtype)
         return owner.at[index].set(value)
     owner[index] = value
     return owner
@@ -221,6 +226,15 @@ def reduce_(f, items, *first):
     return functools.reduce(functools.partial(call_, f), items, *first)
 
 
+def larger(a, b):
+    """What `max` takes: the first of equals."""
+    return jnp.where(b > a, b, a)
+
+
+def smaller(a, b):
+    return jnp.where(b < a, b, a)
+
+
 def extreme(python: Callable, of_two: Callable, of_array: Callable):
     def function(*args, **options):
         items = list(args[0]) if len(args) == 1 and isinstance(args[0], list | tuple) else args
@@ -269,8 +283,8 @@ FUNCTIONS: dict[Any, Callable] = {
     functools.reduce: reduce_,
     sum: sum_,
     sorted: sorted_,
-    max: extreme(max, jnp.maximum, jnp.max),
-    min: extreme(min, jnp.minimum, jnp.min),
+    max: extreme(max, larger, jnp.max),
+    min: extreme(min, smaller, jnp.min),
     any: truth_of_all(any, jnp.logical_or),
     all: truth_of_all(all, jnp.logical_and),
 }

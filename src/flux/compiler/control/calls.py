@@ -115,7 +115,7 @@ def form_of(f: FunctionType) -> FunctionType | None:
             except FluxError:  # no source, or not covered: it runs as it is
                 form = None
             key = id(code)
-            reference = weakref.ref(code, lambda _: FORMS.pop(key, None))
+            reference = weakref.ref(code, lambda _, pop=FORMS.pop: pop(key, None))
             found = FORMS[key] = (reference, form)
     form = found[1]
     return None if form is None else form.bind(f)

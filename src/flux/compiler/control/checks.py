@@ -7,8 +7,9 @@ from contextlib import contextmanager
 
 import jax.numpy as jnp
 
+from flux.compiler.control.join import inside_try
 from flux.compiler.namespaces import is_users
-from flux.errors import FluxError, StagingError, user_line
+from flux.errors import FluxError, user_line
 
 __all__ = ["Checks", "collected", "current", "is_users_error", "none_inside_try"]
 
@@ -78,12 +79,7 @@ def none_inside_try():
     before = checks.code
     yield
     if checks.code is not before:
-        raise StagingError(
-            "Inside a `try`, an exception that only the data decide cannot be part of a compiled "
-            "program.",
-            where=user_line(),
-            hint="Decide with `if` what shall happen instead of the exception.",
-        )
+        raise inside_try(user_line())
 
 
 def is_users_error(error: BaseException) -> bool:

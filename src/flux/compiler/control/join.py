@@ -7,6 +7,7 @@ of both sides apart.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,18 @@ from flux.compiler.plan import same
 from flux.errors import StagingError, source_line
 from flux.ir.regions import Region, undefined
 
-__all__ = ["ABSENT", "Either", "Join", "Made", "Out", "Slot", "Static", "build", "resolve"]
+__all__ = [
+    "ABSENT",
+    "Either",
+    "Join",
+    "Made",
+    "Out",
+    "Slot",
+    "Static",
+    "build",
+    "inside_try",
+    "resolve",
+]
 
 NUMBERS = (bool, int, float, complex)
 
@@ -165,11 +177,12 @@ class Join:
         changed: a join found something that the description did not hold before.
     """
 
-    def __init__(self, region: Region, known: dict[int, Any]):
-        self.region, self.known = region, known
+    def __init__(self, region: Region, known: dict[int, Any], loose: set[int] | None = None):
+        self.region, self.known, self.loose = region, known, loose or set()
         self.slots: list[Slot] = []
         self.cotangents = region.cotangents
         self.origins: dict[int, tuple[Made, Any]] = {}
+        self.touched: Callable[[], set[int]] = set
         self.first_trace()
 
     def first_trace(self) -> None:
@@ -342,10 +355,31 @@ class Join:
         shape, other = container_of(first), container_of(value)
         if shape is None and other is None and not any(leaf) and same(first, value):
             return static
-        if shape is None or other is None or id(first) in self.known or not alike(shape, other):
+        if shape is None or other is None or not alike(shape, other):
             raise self.differ(path, static, value)
+        if id(first) in self.known:
+            return self.join_loose(first, shape, value, path)
         parts = [Static(part) for _, part, _ in shape.parts(first)]
         return self.join_made(Made(shape, parts), value, path)
+
+    def join_loose(self, first, shape: Container, value, path: str):
+        """An object that the loop was given, and another that takes its name."""
+        if id(first) not in self.loose or id(value) in self.known or id(first) in self.touched():
+            raise self.differ(path, Static(first), value)
+        parts = [
+            self.describe(part, path + name, carried=isinstance(part, ARRAYS))
+            for _, part, name in shape.parts(first)
+        ]
+        made = Made(shape, [self.outer(part) for part in parts])
+        self.origins[id(made)] = made, first
+        self.changed = True
+        return self.join_made(made, value, path)
+
+    def outer(self, part):
+        """A slot for a value from outside stands for it at the start."""
+        if isinstance(part, Slot) and part.first is ABSENT:
+            part.first, part.second = part.second, ABSENT
+        return part
 
     def describe_new(self, value, path: str, zero: bool):
         """What only the second side has; the first is zero, or is never read."""
@@ -374,14 +408,33 @@ class Join:
 
     def differ(self, path: str, known, value) -> StagingError:
         region = self.region
+        if (
+            isinstance(value, BaseException)
+            or isinstance(known, Static)
+            and isinstance(known.value, BaseException)
+        ):
+            return inside_try(source_line(region.filename, region.where.line))
+        first, second = named(known), named(value)
+        if first == second:
+            first, second = "the object that it was", "another one"
         line = source_line(region.filename, region.where.line)
         return StagingError(
-            f"{path} is {named(known)} on one path and {named(value)} on another, and only the "
-            "data decide which: a compiled program needs one type and shape for both.",
+            f"{path} is {first} on one path and {second} on another, and only the data decide "
+            "which: a compiled program needs one type and shape for both.",
             where=line,
             hint="Give it the same type and shape on every path, starting with the value before "
             "the branch or loop.",
         )
+
+
+def inside_try(where: str | None) -> StagingError:
+    """The error for an exception that the user's code catches, and that only the data decide."""
+    return StagingError(
+        "Inside a `try`, an exception that only the data decide cannot be part of a compiled "
+        "program.",
+        where=where,
+        hint="Decide with `if` what shall happen instead of the exception.",
+    )
 
 
 def joined_dtype(a, b):

@@ -108,24 +108,35 @@ def rule_names(count: int) -> frozenset[str]:
 class Journal:
     """The mutable things that functions reach, with what they held when the journal was made.
 
+    Args:
+        roots: the functions.
+        given: values that they are given.
+
     Attributes:
         things: in the order met.
         before: of each, its keys and values.
         paths: of each, how it was reached.
         known: the things by `id`.
+        loose: the `id`s of things that only the values `given` reach.
     """
 
-    def __init__(self, *roots):
+    def __init__(self, *roots, given=()):
         self.things: list[Any] = []
         self.paths: list[str] = []
         self.seen: dict[int, Any] = {}
         self.namespaces: dict[int, Names] = {}
+        self.walk(roots)
+        firm = len(self.things)
+        self.walk(given)
+        self.loose = {id(thing) for thing in self.things[firm:]}
+        self.before = [contents(thing) for thing in self.things]
+        self.known = {id(thing): thing for thing in self.things}
+
+    def walk(self, roots) -> None:
         waiting = [(root, "") for root in reversed(roots)]
         while waiting:
             value, path = waiting.pop()
             waiting += self.visit(value, path)
-        self.before = [contents(thing) for thing in self.things]
-        self.known = {id(thing): thing for thing in self.things}
 
     def visit(self, value, path: str) -> list[tuple[Any, str]]:
         """Note a value; what is to be visited next."""
@@ -194,6 +205,10 @@ class Journal:
             elif now_keys != keys or any(a is not b for a, b in zip(now, values, strict=True)):
                 found[index] = now_keys, now
         return found
+
+    def touched(self) -> set[int]:
+        """The `id`s of the things that hold something else now."""
+        return {id(self.things[place]) for place in self.changed()}
 
     def restore(self) -> None:
         """Take all changes back."""

@@ -193,8 +193,9 @@ class Loop:
 
     def __init__(self, body: Callable, inits: tuple, region: Region, *reached):
         self.body, self.region = body, region
-        self.state = state_of(body, *reached, region=region)
-        self.join = Join(region, self.state.journal.known)
+        self.state = state_of(body, *reached, region=region, given=inits)
+        self.join = Join(region, self.state.journal.known, self.state.journal.loose)
+        self.join.touched = self.state.journal.touched
         self.join.trace = None  # what comes from outside stays as it is
         self.params = [
             self.join.describe(value, self.path(i), carried=True) for i, value in enumerate(inits)

@@ -135,6 +135,6 @@ class State:
             put(self.journal.things[place], keys, values)
 
 
-def state_of(*roots: Any, region: Region) -> State:
-    """The state that functions reach, the checks of the program among it."""
-    return State(Journal(*roots, current()), region)
+def state_of(*roots: Any, region: Region, given: tuple = ()) -> State:
+    """The state that functions and what they are given reach, the program's checks among it."""
+    return State(Journal(*roots, current(), given=given), region)

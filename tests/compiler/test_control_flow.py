@@ -1,0 +1,362 @@
+"""Control flow that only the data decide: compiled programs against eager ones and closed forms."""
+
+import math
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from fuzz.check import POINT, function_of
+from fuzz.source import Writer
+from programs import all_programs
+
+import flux
+
+
+def one_sided(x):
+    if x > 0:
+        x = x * 2
+    return x * x
+
+
+def conditional_expressions(x):
+    y = x * 2 if 1 < x < 5 and not x == 3 else max(x, 3.0)
+    return y + abs(x) + np.sin(x) + (x or 1.0)
+
+
+def early_return_from_a_loop(x):
+    for i in range(10):
+        if x > 100:
+            return x * i
+        x = x * 2
+    return x
+
+
+def doubly_nested(x):
+    total = 0.0
+    for i in range(6):
+        for j in range(i):
+            if x * j > 3:
+                break
+            total = total + x * j
+    return total
+
+
+def unknown_length(x):
+    while x < 100:
+        x = x * x
+    return x
+
+
+def counted(x):
+    n = 0
+    while x < 50:
+        x = x * 1.5
+        n += 1
+    return x * n
+
+
+def own_objects(x):
+    parts = {"a": x} if x > 1 else {"a": x * 3}
+    stack = [parts["a"]]
+    for _ in range(6):
+        stack = [stack[0] * x, x]
+    return stack[0] + stack[-1]
+
+
+def rebuilt_object_of_unknown_life(x):
+    class_like = flux.Chain
+    del class_like
+    pair = (x, [x])
+    while pair[0] < 100:
+        pair = (pair[0] * x, [pair[1][0] + pair[0]])
+    return pair[0] * pair[1][0]
+
+
+def nonlocal_counter(x):
+    total = x
+
+    def add(v):
+        nonlocal total
+        if v > 2:
+            total = total + v * v
+
+    for i in range(6):
+        add(x * i)
+    return total
+
+
+NUMBERS = [
+    one_sided, conditional_expressions, early_return_from_a_loop, doubly_nested, unknown_length,
+    counted, own_objects, rebuilt_object_of_unknown_life, nonlocal_counter,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("point", [0.7, 1.5, 3.0, 300.0])
+@pytest.mark.parametrize("f", NUMBERS, ids=lambda f: f.__name__)
+def test_value_and_gradient_equal_eager_ones(f, point):
+    if f in (unknown_length, counted, rebuilt_object_of_unknown_life) and point < 1:
+        point = 1.1
+    x = jnp.float32(point)
+    value, (slope,) = flux.withgradient(f, x)
+    compiled, (found,) = flux.jit(lambda x: flux.withgradient(f, x))(x)
+    np.testing.assert_allclose(compiled, value, rtol=2e-5)
+    np.testing.assert_allclose(found, slope, rtol=2e-5)
+    np.testing.assert_allclose(flux.jit(f)(x), value, rtol=2e-5)
+
+
+def skipping_and_stopping(rows):
+    total = 0.0
+    for row in rows:
+        if row.sum() < 0:
+            continue
+        if row.sum() > 50:
+            break
+        total = total + (row * row).sum() * 0.1 + total * 0.2
+    return total
+
+
+def several_at_once(rows):
+    total = 0.0
+    for i, (a, b) in enumerate(zip(rows, rows[:, ::-1], strict=True)):
+        total = total + i * (a * b).sum()
+    for row in reversed(rows):
+        total = total * 0.5 + row[0]
+    return total
+
+
+def collected_in_a_list(rows):
+    kept = []
+    for row in rows:
+        kept.append(row * row)
+    return jnp.stack(kept).sum() + sum([row[0] ** 3 for row in rows])
+
+
+def written_in_place(rows):
+    out = np.zeros(len(rows))
+    for i, row in enumerate(rows):
+        out[i] = (row * row).sum()
+    out[out > 20] = 1.0
+    return (out * out).sum()
+
+
+def recurrent(rows):
+    state = jnp.zeros(3)
+    for row in rows:
+        state = jnp.tanh(jnp.outer(row, row) @ state + row)
+    return state.sum()
+
+
+ARRAYS = [skipping_and_stopping, several_at_once, collected_in_a_list, written_in_place, recurrent]
+
+
+@pytest.mark.parametrize("f", ARRAYS, ids=lambda f: f.__name__)
+def test_loops_over_rows_equal_eager_ones(f, rng):
+    rows = jnp.asarray(rng.normal(size=(7, 3)) + 0.5, jnp.float32)
+    value, (slope,) = flux.withgradient(f, rows)
+    compiled, (found,) = flux.jit(lambda r: flux.withgradient(f, r))(rows)
+    np.testing.assert_allclose(compiled, value, rtol=1e-4)
+    np.testing.assert_allclose(found, slope, rtol=1e-3, atol=1e-5)
+
+
+def test_a_loop_over_rows_stays_a_loop():
+    def total(rows):
+        out = jnp.zeros(rows.shape[1])
+        for row in rows:
+            out = jnp.tanh(out + row)
+        return out
+
+    few, many = (
+        len(flux.lower(total, jnp.ones((n, 3))).as_text().splitlines()) for n in (10, 1000)
+    )
+    assert many == few
+
+
+def test_the_reverse_of_a_long_loop_needs_no_more_memory():
+    def f(x, n):
+        i = 0
+        while i < n:
+            x = jnp.sin(x) + 0.5 * x
+            i = i + 1
+        return x.sum()
+
+    step = flux.jit(lambda x, n: flux.gradient(f, x, n)[0])
+    x = jnp.linspace(0.1, 1.0, 5)
+
+    def by_hand(x, n):
+        slope = np.ones(5)
+        x = np.asarray(x, np.float64)
+        for _ in range(n):
+            slope = slope * (np.cos(x) + 0.5)
+            x = np.sin(x) + 0.5 * x
+        return slope
+
+    for n in (0, 1, 7, 1000, 3000):
+        np.testing.assert_allclose(step(x, jnp.int32(n)), by_hand(x, n), rtol=2e-3, atol=1e-6)
+
+
+def test_second_derivative_through_branches_and_bounded_loops():
+    def f(x):
+        for i in range(8):
+            x = x * jnp.sin(x) + i if x < 5 else x * 0.5
+        return x
+
+    def slope(x):
+        return flux.gradient(f, x)[0]
+
+    x = jnp.float32(1.2)
+    expected = jax.jacfwd(lambda x: jax.grad(plain)(x))(x)
+    np.testing.assert_allclose(flux.jit(lambda x: flux.gradient(slope, x)[0])(x), expected, 1e-4)
+
+
+def plain(x):
+    for i in range(8):
+        x = jnp.where(x < 5, x * jnp.sin(x) + i, x * 0.5)
+    return x
+
+
+# -- state, checks, refusals ---------------------------------------------------------------------
+
+
+class Meter:
+    def __init__(self):
+        self.total, self.count, self.last = jnp.zeros(2), 0, None
+
+    def add(self, row):
+        if row.sum() > 0:
+            self.total = self.total + row
+            self.count += 1
+
+
+def test_changes_of_objects_in_staged_loops_reach_the_caller():
+    meter, seen = Meter(), {"best": jnp.float32(0)}
+
+    @flux.jit
+    def run(meter, seen, rows):
+        for row in rows:
+            meter.add(row)
+            if row[0] > seen["best"]:
+                seen["best"] = row[0]
+        return meter.total.sum()
+
+    rows = jnp.array([[1.0, 2.0], [-5.0, 1.0], [3.0, 1.0]])
+    assert float(run(meter, seen, rows)) == 7.0
+    assert int(meter.count) == 2
+    assert float(seen["best"]) == 3.0
+    run(meter, seen, rows)
+    assert int(meter.count) == 4
+
+
+def test_an_assertion_is_an_error_of_the_run():
+    @flux.jit
+    def root(x):
+        assert x >= 0, f"negative: {x}"
+        if x > 100:
+            raise ValueError("too large")
+        return jnp.sqrt(x)
+
+    assert float(root(jnp.float32(9))) == 3.0
+    with pytest.raises(AssertionError, match="negative"):
+        root(jnp.float32(-1))
+    with pytest.raises(ValueError, match="too large"):
+        root(jnp.float32(101))
+    assert float(root(jnp.float32(4))) == 2.0
+
+
+def two_types(x):
+    y = x
+    if x > 0:
+        y = (x, x)
+    return y
+
+
+def falls_off_the_end(x):
+    if x > 0:
+        return x
+
+
+def grows(x):
+    kept = []
+    if x > 0:
+        kept.append(x)
+    return len(kept)
+
+
+def text_of_a_value(x):
+    return {"1": 2.0}.get(f"{x}", x)
+
+
+def caught(x):
+    try:
+        if x > 0:
+            raise ValueError
+    except ValueError:
+        return -x
+    return x
+
+
+def given_numpy(x):
+    x[0] = 5.0
+    return x
+
+
+REFUSALS = [
+    (two_types, 1.0, "`y` is a tuple of 2 on one path"),
+    (falls_off_the_end, 1.0, "None on another"),
+    (grows, 1.0, "list"),
+    (text_of_a_value, 1.0, "text of a value"),
+    (caught, 1.0, "Inside a `try`"),
+    (given_numpy, np.ones(3), "NumPy array that it was given"),
+]
+
+
+@pytest.mark.parametrize(("f", "x", "words"), REFUSALS, ids=lambda p: getattr(p, "__name__", ""))
+def test_what_cannot_be_staged_is_refused_with_line_and_reason(f, x, words):
+    x = x if isinstance(x, np.ndarray) else jnp.float32(x)
+    with pytest.raises(flux.StagingError, match=words) as error:
+        flux.jit(f)(x)
+    line = int(re.search(r"test_control_flow.py line (\d+)", str(error.value))[1])
+    assert 0 <= line - f.__code__.co_firstlineno <= 5
+
+
+# -- the samples and random programs -------------------------------------------------------------
+
+NOT_STAGED = frozenset(
+    """formatted reflected walrus some_paths_return higher_order recursion_on_value comprehensions
+    iteration_tools reductions inert_questions list_methods own_iterators raised_by_a_callee
+    raised_in_an_expression caught_assertion""".split()
+)
+"""Samples that ask for the type, text, order or presence of what only the data decide."""
+SAMPLES = [s for s in all_programs() if s.args and all(type(a) is float for a in s.args)]
+
+
+@pytest.mark.parametrize(
+    "sample", [s for s in SAMPLES if getattr(s.fn, "__name__", "") not in NOT_STAGED],
+    ids=lambda s: getattr(s.fn, "__name__", "object"),
+)  # fmt: skip
+def test_samples_of_the_conformance_list_compile(sample):
+    value, slopes = flux.withgradient(sample.fn, *sample.args)
+    with jax.enable_x64(True):
+        args = [jnp.asarray(a) for a in sample.args]
+        compiled, found = flux.jit(lambda *a: flux.withgradient(sample.fn, *a))(*args)
+        np.testing.assert_allclose(compiled, value, rtol=1e-9)
+        np.testing.assert_allclose(found, slopes, rtol=1e-7, atol=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_programs_compile_to_what_they_are(seed):
+    import random
+
+    rng = random.Random(seed)
+    text = Writer(rng, size=rng.randint(3, 10), compiled=True).text()
+    f = function_of(text, f"staged_{seed}")
+    value, slopes = flux.withgradient(f, *POINT)
+    with jax.enable_x64(True):
+        args = [jnp.asarray(p) for p in POINT]
+        try:
+            compiled, found = flux.jit(lambda x, y: flux.withgradient(f, x, y))(*args)
+        except flux.StagingError:  # refusals have tests of their own
+            return
+        assert math.isclose(compiled, value, rel_tol=1e-9, abs_tol=1e-12), text
+        np.testing.assert_allclose(found, slopes, rtol=1e-7, atol=1e-10, err_msg=text)
