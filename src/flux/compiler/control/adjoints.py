@@ -90,12 +90,21 @@ class Pairs(Sequence):
         return self.items.bound
 
     def item(self, index):
+        return self.items.item(index), self.back(index)
+
+    def back(self, index):
         items = self.items
 
         def back(ct, store):
             return (cotangent_of_item(items, index, ct),)
 
-        return items.item(index), back
+        return back
+
+    def columns(self):
+        return self.items.columns()
+
+    def item_of(self, index, rows):
+        return self.items.item_of(index, rows), self.back(index)
 
 
 def items(iterable):

@@ -30,6 +30,14 @@ class Sequence:
     def item(self, index) -> Any:
         raise NotImplementedError
 
+    def columns(self) -> tuple[list, bool]:
+        """Arrays whose rows the items are made of, and whether they go backwards."""
+        return [], False
+
+    def item_of(self, index, rows: list) -> Any:
+        """The item with a number, of these rows."""
+        return self.item(index)
+
     def __len__(self):
         if isinstance(self.length, Tracer):
             raise TypeError("the length of this sequence depends on the data")
@@ -55,6 +63,12 @@ class Rows(Sequence):
         if isinstance(index, int):
             return self.array[index]
         return lax.dynamic_index_in_dim(self.array, index, 0, keepdims=False)
+
+    def columns(self):
+        return [self.array], False
+
+    def item_of(self, index, rows):
+        return rows[0]
 
 
 class Counting(Sequence):
@@ -87,6 +101,12 @@ class Numbered(Sequence):
     def item(self, index):
         return self.start + index, self.items.item(index)
 
+    def columns(self):
+        return in_order(self.items), False
+
+    def item_of(self, index, rows):
+        return self.start + index, self.items.item_of(index, rows)
+
 
 class Together(Sequence):
     """`zip(*several)`."""
@@ -107,6 +127,17 @@ class Together(Sequence):
     def item(self, index):
         return tuple([items.item(index) for items in self.several])
 
+    def columns(self):
+        self.parts = [in_order(items) for items in self.several]
+        return [array[: self.length] for part in self.parts for array in part], False
+
+    def item_of(self, index, rows):
+        rest, found = list(rows), []
+        for items, part in zip(self.several, self.parts, strict=True):
+            found.append(items.item_of(index, rest[: len(part)]))
+            del rest[: len(part)]
+        return tuple(found)
+
 
 class Turned(Sequence):
     """`reversed(items)`."""
@@ -121,6 +152,13 @@ class Turned(Sequence):
     def item(self, index):
         return self.items.item(self.length - 1 - index)
 
+    def columns(self):
+        arrays, turned = self.items.columns()
+        return arrays, not turned
+
+    def item_of(self, index, rows):
+        return self.items.item_of(self.length - 1 - index, rows)
+
 
 class Mapped(Sequence):
     """`map(f, *several)`."""
@@ -130,6 +168,12 @@ class Mapped(Sequence):
 
     def item(self, index):
         return self.function(*self.several.item(index))
+
+
+def in_order(items: Sequence) -> list:
+    """The columns of a sequence, from its first item to its last."""
+    arrays, turned = items.columns()
+    return [jnp.flip(array, 0) for array in arrays] if turned else arrays
 
 
 def staged(value) -> Sequence | None:

@@ -18,8 +18,9 @@ from jax.core import Tracer
 from flux.compiler.control.branches import if_
 from flux.compiler.control.checks import current as current_checks
 from flux.compiler.control.iterables import Sequence, staged
-from flux.compiler.control.join import ABSENT, Both, Join, Made, Slot, build, resolve
+from flux.compiler.control.join import ABSENT, Both, Join, Made, Out, Slot, build, resolve
 from flux.compiler.control.options import MOST_UNROLLED, current
+from flux.compiler.control.passes import looped
 from flux.compiler.control.records import (
     Chained,
     Links,
@@ -275,7 +276,13 @@ class Loop:
         return [resolve(slot.first, (), slot.kind) for slot in self.slots]
 
     def next(self, outs) -> list:
-        return [resolve(slot.second, outs, slot.kind) for slot in self.slots]
+        """The carried arrays after an iteration; `None` where an output is left out."""
+        return [
+            None
+            if isinstance(slot.second, Out) and outs[slot.second.index] is None
+            else resolve(slot.second, outs, slot.kind)
+            for slot in self.slots
+        ]
 
     def y_slots(self) -> list[Slot]:
         found: dict[Slot, None] = {}
@@ -411,28 +418,52 @@ class ForLoop(Loop):
 def rolled(body: Callable, items: Sequence, inits: tuple, region: Region) -> Ended:
     """A loop over items as a loop of the program."""
     loop = ForLoop(body, inits, region, items)
-    loop.find([INDEX], lambda index: (items.item(index),))
+    columns, turned = items.columns() if isinstance(items.length, int) else ([], False)
+    kinds = [INDEX, *[jax.ShapeDtypeStruct(a.shape[1:], a.dtype) for a in columns]]
+    if columns:
+        loop.find(kinds, lambda index, *rows: (items.item_of(index, list(rows)),))
+    else:
+        loop.find(kinds, lambda index: (items.item(index),))
     checked = loop.is_fine(loop.init()) is not True
     if isinstance(items.length, int) and loop.stop is False and not checked:
-        return scanned(loop, items.length)
-    return bounded(loop, items)
+        return scanned(loop, kinds, columns, turned, items.length)
+    return bounded(loop, items, columns, turned)
 
 
-def scanned(loop: ForLoop, length: int) -> Ended:
+def scanned(loop: ForLoop, kinds: list, columns: list, turned: bool, length: int) -> Ended:
     """A loop of known length."""
-
-    def step(carry, index):
-        outs = loop.run(index, *carry)
-        return loop.next(outs), loop.y_arrays(outs)
-
     numbers = jnp.arange(length, dtype=jnp.int32)
-    end, ys = lax.scan(step, loop.init(), numbers, unroll=current().step)
-    arrays = dict(zip(loop.y_slots(), ys, strict=True))
-    collected = [Stacked(part, arrays, length, length, loop.links) for part in loop.ys]
+    ends = [slot.second for slot in loop.slots]
+    next_outs = [ref.index if isinstance(ref, Out) else None for ref in ends]
+    summed = {
+        place: ref.index
+        for place, (slot, ref) in enumerate(zip(loop.slots, ends, strict=True))
+        if isinstance(ref, Out) and ref.kind == slot.kind
+    }
+    others = [slot.second for slot in loop.y_slots()]
+    for ref in (*others, *[s.second for i, s in enumerate(loop.slots) if i not in summed]):
+        if isinstance(ref, Out):  # an output that is wanted for itself, too
+            summed = {place: index for place, index in summed.items() if index != ref.index}
+    y_outs = [ref.index for ref in others if isinstance(ref, Out)]
+    end, kept = looped(
+        loop.run, [*kinds, *[slot.kind for slot in loop.slots]],
+        [numbers[::-1] if turned else numbers, *columns],
+        loop.init(), loop.next, next_outs, list(dict.fromkeys(y_outs)), summed, length,
+        turned, current().step,
+    )  # fmt: skip
+
+    def leaves(rows):
+        outs = kept.outputs(rows)
+        return {slot: resolve(slot.second, outs, slot.kind) for slot in loop.y_slots()}
+
+    arrays = kept.columns
+    if turned:  # the first item of what is collected is that of the first iteration
+        arrays = [jnp.flip(array, 0) for array in arrays]
+    collected = [Stacked(part, arrays, leaves, length, length, loop.links) for part in loop.ys]
     return loop.finish(end), tuple(collected)
 
 
-def bounded(loop: ForLoop, items: Sequence) -> Ended:
+def bounded(loop: ForLoop, items: Sequence, columns: list, turned: bool) -> Ended:
     """A loop that may stop before its end, or whose length only the data decide."""
     bound = items.bound if loop.ys else 0
     if bound is None:
@@ -446,7 +477,9 @@ def bounded(loop: ForLoop, items: Sequence) -> Ended:
 
     def step(state):
         index, _, buffers, carry = state
-        outs = loop.run(index, *carry)
+        place = items.length - 1 - index if turned else index
+        rows = [lax.dynamic_index_in_dim(a, place, 0, keepdims=False) for a in columns]
+        outs = loop.run(index, *rows, *carry)
         pairs = zip(buffers, loop.y_arrays(outs), strict=True)
         buffers = [lax.dynamic_update_index_in_dim(b, y, index, 0) for b, y in pairs]
         done = jnp.asarray(resolve(loop.stop, outs, jax.ShapeDtypeStruct((), bool)))
@@ -454,6 +487,10 @@ def bounded(loop: ForLoop, items: Sequence) -> Ended:
 
     start = jnp.int32(0), jnp.asarray(False), buffers, loop.init()
     length, _, buffers, end = lax.while_loop(go, step, start)
-    arrays = dict(zip(loop.y_slots(), buffers, strict=True))
-    collected = [Stacked(part, arrays, length, bound, loop.links) for part in loop.ys]
+    slots = loop.y_slots()
+
+    def leaves(rows):
+        return dict(zip(slots, rows, strict=True))
+
+    collected = [Stacked(part, buffers, leaves, length, bound, loop.links) for part in loop.ys]
     return loop.finish(end), tuple(collected)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from jax import lax
 
 from flux.compiler.control.iterables import Sequence
-from flux.compiler.control.join import Either, Slot, build
+from flux.compiler.control.join import Either, build
 
 __all__ = ["Chained", "Links", "Rest", "Reverse", "Stacked", "backwards", "chained", "chosen",
            "follow"]  # fmt: skip
@@ -17,11 +18,13 @@ class Stacked(Sequence):
     """What every iteration of a loop collected: one description, arrays with a leading axis.
 
     Attributes:
+        arrays: what was kept of every iteration, along a leading axis.
+        leaves: makes what the description asks for of a row of each.
         most: the length of the arrays, where only the data decide how much of them was filled.
     """
 
-    def __init__(self, description, arrays: dict[Slot, Any], length, bound: int, links: Links):
-        self.description, self.arrays, self.links = description, arrays, links
+    def __init__(self, description, arrays: list, leaves: Callable, length, bound: int, links):
+        self.description, self.arrays, self.leaves, self.links = description, arrays, leaves, links
         self.length, self.most = length, bound
 
     @property
@@ -31,6 +34,18 @@ class Stacked(Sequence):
     def item(self, index):
         return self.linked(index)[0]
 
+    def columns(self):
+        return self.arrays, False
+
+    def item_of(self, index, rows):
+        return self.linked_of(rows)[0]
+
+    def linked_of(self, rows: list) -> tuple[Any, list]:
+        """As `linked`, of the rows of an item."""
+        memo: dict = {}
+        item = build(self.description, self.leaves(rows), memo)
+        return item, self.links.built(memo)
+
     def linked(self, index) -> tuple[Any, list]:
         """The item, and the objects that were carried into its iteration and out of it."""
 
@@ -39,10 +54,7 @@ class Stacked(Sequence):
                 return array[index]
             return lax.dynamic_index_in_dim(array, index, 0, keepdims=False)
 
-        rows = {slot: row(array) for slot, array in self.arrays.items()}
-        memo: dict = {}
-        item = build(self.description, rows, memo)
-        return item, self.links.built(memo)
+        return self.linked_of([row(array) for array in self.arrays])
 
 
 class Links:
@@ -90,6 +102,14 @@ class Reverse(Sequence):
 
     def item(self, index):
         item, links = self.items.linked(self.length - 1 - index)
+        self.enter(links)
+        return item
+
+    def columns(self):
+        return self.items.columns()[0], True
+
+    def item_of(self, index, rows):
+        item, links = self.items.linked_of(rows)
         self.enter(links)
         return item
 
