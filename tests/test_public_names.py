@@ -16,7 +16,7 @@ jacobian jit kfolds layer layers leakyrelu lisht logcosh logsigmoid logsoftmax l
 metrics mish nograd onecold onehot onehotbatch optim outputsize pullback pushforward relu relu6
 restore rrelu rule save seed selu setup sigmoid silu softmax softplus softshrink softsign splitobs
 stop_gradient summary swish tanh tanhshrink testmode thaw train trainmode trainstep trelu update
-value_and_grad withgradient within_gradient
+value_and_grad vmap withgradient within_gradient
 """
 
 

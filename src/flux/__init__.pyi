@@ -31,6 +31,7 @@ from flux.ad import (
 from flux.compiler import (
     jit as jit,
     lower as lower,
+    vmap as vmap,
 )
 from flux.data import (
     DataLoader as DataLoader,

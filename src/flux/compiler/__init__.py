@@ -2,5 +2,6 @@
 
 from flux.compiler.jit import Jitted, jit
 from flux.compiler.lower import Lowered, lower
+from flux.compiler.vmap import Mapped, vmap
 
-__all__ = ["Jitted", "Lowered", "jit", "lower"]
+__all__ = ["Jitted", "Lowered", "Mapped", "jit", "lower", "vmap"]

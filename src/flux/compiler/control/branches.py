@@ -56,7 +56,7 @@ class Branch:
         values = tuple([build(part, leaves, memo) for part in self.parts])
         for place in self.region.records:
             values[place].links += [
-                (memo.get(id(after)), memo.get(id(first)), memo.get(id(second)))
+                (memo.get(id(after)), join.object_of(first, memo), join.object_of(second, memo))
                 for after, first, second in links
             ]
         return values

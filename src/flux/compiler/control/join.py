@@ -93,10 +93,11 @@ class Made:
 
 @dataclass(eq=False)
 class Both:
-    """What belongs to one side of a branch each."""
+    """What belongs to one side of a branch each, and the links between their objects."""
 
     first: Any
     second: Any
+    links: list
 
 
 class Either:
@@ -111,7 +112,7 @@ class Either:
 
     def __init__(self, first, second):
         self.first, self.second = first, second
-        self.links: list[tuple[Any, Any, Any]] = []
+        self.links: list[tuple] = []
 
 
 def kind_of(value) -> Any:
@@ -157,8 +158,12 @@ def build(description, leaves, memo: dict[int, Any] | None = None):
     if isinstance(description, Static):
         return description.value
     if isinstance(description, Both):
-        sides = [build(part, leaves, memo) for part in (description.first, description.second)]
-        return Either(*sides)
+        made = Either(*[build(part, leaves, memo) for part in (description.first,
+                                                              description.second)])  # fmt: skip
+        made.links += [
+            tuple([build(part, leaves, memo) for part in link]) for link in description.links
+        ]
+        return made
     shape = description.shape
     if shape.mutable:
         memo[key] = new = shape.empty()
@@ -182,6 +187,7 @@ class Join:
         self.slots: list[Slot] = []
         self.cotangents = region.cotangents
         self.origins: dict[int, tuple[Made, Any]] = {}
+        self.same_as: dict[int, tuple[Made, Any]] = {}
         self.touched: Callable[[], set[int]] = set
         self.first_trace()
 
@@ -252,7 +258,10 @@ class Join:
         if id(value) in self.known:
             return Static(value)
         if type(value) is Either:
-            return Both(*[self.describe(v, path, carried) for v in (value.first, value.second)])
+            first = self.describe(value.first, path, carried)
+            second = self.describe(value.second, path, carried)
+            links = [[self.describe(v, path) for v in link] for link in value.links]
+            return Both(first, second, links)
         shape = container_of(value)
         if shape is None:
             return Static(value)
@@ -261,7 +270,7 @@ class Join:
             self.memo[id(value), carried] = made
             self.origins[id(made)] = made, value
             made.parts += [self.describe(p, path + n, carried) for _, p, n in shape.parts(value)]
-            return made
+            return made if carried or has_slots(made) else Static(value)
         parts = [self.describe(p, path + n, carried) for _, p, n in shape.parts(value)]
         if all(isinstance(p, Static) for p in parts) and not carried:
             return Static(value)
@@ -277,7 +286,7 @@ class Join:
         if isinstance(known, Made):
             return self.join_made(known, value, path)
         if isinstance(known, Both):
-            return Both(known.first, self.describe(value, path))
+            return Both(known.first, self.describe(value, path), [])
         return self.join_static(known, value, path)
 
     def join_slot(self, slot: Slot, value, path: str):
@@ -359,8 +368,9 @@ class Join:
             raise self.differ(path, static, value)
         if id(first) in self.known:
             return self.join_loose(first, shape, value, path)
-        parts = [Static(part) for _, part, _ in shape.parts(first)]
-        return self.join_made(Made(shape, parts), value, path)
+        made = Made(shape, [Static(part) for _, part, _ in shape.parts(first)])
+        self.same_as[id(made)] = made, first
+        return self.join_made(made, value, path)
 
     def join_loose(self, first, shape: Container, value, path: str):
         """An object that the loop was given, and another that takes its name."""
@@ -402,7 +412,14 @@ class Join:
 
     def both(self, known, value, path: str):
         """The values of a record: each side keeps its own."""
-        return Both(known, self.describe(value, path))
+        return Both(known, self.describe(value, path), [])
+
+    def object_of(self, description, memo: dict[int, Any]):
+        """The object that a description stands for; `None` if it was not built."""
+        if isinstance(description, Static):
+            return description.value
+        known = self.same_as.get(id(description))
+        return memo.get(id(description)) if known is None else known[1]
 
     # -- errors ----------------------------------------------------------------------------------
 
@@ -425,6 +442,22 @@ class Join:
             hint="Give it the same type and shape on every path, starting with the value before "
             "the branch or loop.",
         )
+
+
+def has_slots(made: Made) -> bool:
+    """Is there an output anywhere in a described container?"""
+    waiting: list[Any] = [made]
+    seen: set[int] = set()
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Slot):
+            return True
+        if id(part) not in seen:
+            seen.add(id(part))
+            waiting += part.parts if isinstance(part, Made) else []
+            if isinstance(part, Both):
+                waiting += [part.first, part.second, *[p for link in part.links for p in link]]
+    return False
 
 
 def inside_try(where: str | None) -> StagingError:

@@ -326,7 +326,7 @@ def collect_slots(part, found: dict[Slot, None]) -> None:
         elif isinstance(part, Made):
             waiting += reversed(part.parts)
         elif isinstance(part, Both):
-            waiting += [part.second, part.first]
+            waiting += [part.second, part.first, *[p for link in part.links for p in link]]
 
 
 def both(*conditions):

@@ -8,7 +8,7 @@ from typing import Any
 from jax import lax
 
 from flux.compiler.control.iterables import Sequence
-from flux.compiler.control.join import Either, build
+from flux.compiler.control.join import Either, Static, build
 
 __all__ = ["Chained", "Links", "Rest", "Reverse", "Stacked", "backwards", "chained", "chosen",
            "follow"]  # fmt: skip
@@ -57,6 +57,11 @@ class Stacked(Sequence):
         return self.linked_of([row(array) for array in self.arrays])
 
 
+def object_of(description, memo: dict[int, Any]):
+    """The object that a description stands for, where it was built or is always the same."""
+    return description.value if isinstance(description, Static) else memo.get(id(description))
+
+
 class Links:
     """The objects that a loop carries, which are others in every iteration.
 
@@ -73,7 +78,7 @@ class Links:
     def built(self, memo: dict[int, Any]) -> list[tuple[Any, Any, Any]]:
         """Each after the loop, at the start and at the end of the iteration that was built."""
         return [
-            (after, memo.get(id(start)), memo.get(id(end)))
+            (after, object_of(start, memo), object_of(end, memo))
             for (start, end), (_, after) in zip(self.inside, self.outside, strict=True)
             if after is not None
         ]
