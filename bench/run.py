@@ -20,7 +20,14 @@ from pathlib import Path
 from measure import COLUMNS, Row
 
 BENCH = Path(__file__).parent
-NAMES = ("train_step", "call_overhead", "gradient_numpy", "transform_time", "memory")
+NAMES = (
+    "train_step",
+    "call_overhead",
+    "compiled_loops",
+    "gradient_numpy",
+    "transform_time",
+    "memory",
+)
 PACKAGES = ("numpy", "jax", "optax", "equinox", "autograd", "torch")
 
 

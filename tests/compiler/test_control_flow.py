@@ -360,3 +360,28 @@ def test_random_programs_compile_to_what_they_are(seed):
             return
         assert math.isclose(compiled, value, rel_tol=1e-9, abs_tol=1e-12), text
         np.testing.assert_allclose(found, slopes, rtol=1e-7, atol=1e-10, err_msg=text)
+
+
+def test_compiled_functions_call_each_other_and_work_inside_jax():
+    @flux.jit
+    def inner(x):
+        if x > 0:
+            x = x * 2
+        assert x < 50, "too big"
+        return x
+
+    outer = flux.jit(lambda x: inner(x) + inner(-x))
+    assert float(outer(jnp.float32(3))) == 3.0
+    assert float(jax.jit(inner)(jnp.float32(3))) == 6.0
+    assert float(jax.grad(inner)(jnp.float32(3))) == 2.0
+    np.testing.assert_array_equal(jax.vmap(inner)(jnp.arange(-2.0, 3.0)), [-2, -1, 0, 2, 4])
+    with pytest.raises(AssertionError, match="too big"):
+        outer(jnp.float32(30))
+
+
+def test_recursion_that_only_the_data_end_is_refused():
+    def halves(x):
+        return x if x < 1 else halves(x / 2)
+
+    with pytest.raises(flux.StagingError, match="calls itself"):
+        flux.jit(halves)(jnp.float32(9))

@@ -24,7 +24,7 @@ from flux.compiler.containers import KINDS, Container
 from flux.compiler.control.options import Options
 from flux.compiler.explain import difference, say
 from flux.compiler.plan import ARRAY_KINDS, Plan, same
-from flux.compiler.program import Program
+from flux.compiler.program import Program, inside
 from flux.compiler.staging import in_user_terms
 
 __all__ = ["Jitted", "jit"]
@@ -118,8 +118,7 @@ class Jitted:
             if not plan.traced:
                 use_persistent_cache()
                 return self.compile(root, plan)
-        function, args, keywords = root
-        return function(*args, **keywords)
+        return inside(root, Options(self.unroll))
 
     def compile(self, root, plan: Plan):
         """Make a program and run it for the first time."""

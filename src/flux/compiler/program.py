@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -12,14 +13,14 @@ import numpy as np
 
 from flux.compiler.control.adjoints import adjoints
 from flux.compiler.control.calls import call_
-from flux.compiler.control.checks import Checks, collected
+from flux.compiler.control.checks import Checks, collected, is_collecting
 from flux.compiler.control.options import Options, using
 from flux.compiler.control.written import callers
 from flux.compiler.explain import change_of_shape, say
 from flux.compiler.outcome import describe
 from flux.compiler.plan import Plan, rebuild
 
-__all__ = ["Program"]
+__all__ = ["Program", "inside"]
 
 
 class Finished:
@@ -55,6 +56,25 @@ def checked(finish: Callable, checks: Checks) -> Callable:
         return finish(outputs[:-1], leaves, nodes)
 
     return finish_checked
+
+
+def inside(root, options: Options):
+    """A call from within a program that is being made: a part of it."""
+    function, args, keywords = root
+    if is_collecting():
+        return call_(function, *args, **keywords)
+    with making(options, []) as checks:  # the program is JAX's own, or a transformation of JAX
+        result = call_(function, *args, **keywords)
+    if not isinstance(checks.code, int):
+        jax.debug.callback(functools.partial(complain, checks), checks.code)
+    elif checks.code:
+        raise checks.error(checks.code)
+    return result
+
+
+def complain(checks: Checks, code) -> None:
+    if code.any():
+        raise checks.error(int(code.max()))
 
 
 class Program:

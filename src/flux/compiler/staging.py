@@ -20,6 +20,7 @@ REASONS = {
     "data, which are not known when the program is made",
     jax.errors.TracerArrayConversionError: "NumPy was given an array of the compiled program",
     jax.errors.NonConcreteBooleanIndexError: "a boolean mask makes an array of unknown length",
+    RecursionError: "it calls itself to a depth that only the data decide, or without an end",
     jax.errors.ConcretizationTypeError: "a Python value depends on the data, which are not "
     "known when the program is made",
 }
@@ -28,8 +29,8 @@ HINTS = {
     "or operators and methods of the array; or take this part out of flux.jit.",
 }
 HINT = (
-    "Data-dependent control flow inside a compiled function is not supported yet: decide "
-    "with jnp.where, or take this part out of flux.jit."
+    "Where a library or a comprehension needs the value itself, decide with jnp.where, or take "
+    "this part out of flux.jit."
 )
 FOLDED = (PACKAGE, *[str(m.__file__).rpartition("__init__")[0] for m in (jax,)])
 

@@ -11,7 +11,8 @@ from flux.compiler.control.join import inside_try
 from flux.compiler.namespaces import is_users
 from flux.errors import FluxError, user_line
 
-__all__ = ["Checks", "collected", "current", "is_users_error", "none_inside_try"]
+__all__ = ["Checks", "collected", "current", "is_collecting",
+           "is_users_error", "none_inside_try"]  # fmt: skip
 
 LOCAL = threading.local()
 
@@ -59,6 +60,11 @@ def current() -> Checks:
     """The checks of the program that is being made."""
     found = getattr(LOCAL, "checks", None)
     return Checks() if found is None else found
+
+
+def is_collecting() -> bool:
+    """Is one of our programs being made?"""
+    return getattr(LOCAL, "checks", None) is not None
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from jax import lax
 
 __all__ = ["Kept", "Replayed", "keeping_loop", "reverse"]
 
+FIRST_STRIDE = 16
+"""Iterations between the states that a loop keeps at first."""
 BUDGET = 2**25
 """Bytes of kept states up to which two levels of many places are used."""
 
@@ -58,31 +60,37 @@ def keeping_loop(go: Callable, step: Callable, init: list) -> tuple[list, Kept]:
     """The state after a loop, and the states that it kept."""
     count, _ = places_and_levels(init)
 
-    def keep(index, stride, states, values):
-        full = index // stride >= count
+    def segment(stride, values):
+        """At most `stride` iterations."""
 
-        def thinned(states):
-            half = [a[::2] for a in states]
-            return [
-                lax.dynamic_update_slice_in_dim(a, h, 0, 0)
-                for a, h in zip(states, half, strict=True)
-            ]
+        def body(carry):
+            done, values = carry
+            return done + 1, step(values)
 
-        states = lax.cond(full, thinned, lambda states: states, states)
-        stride = jnp.where(full, stride * 2, stride)
-        return stride, lax.cond(
-            index % stride == 0,
-            lambda: with_row(states, index // stride, values),
-            lambda: states,
-        )
+        def goes_on(carry):
+            done, values = carry
+            return (done < stride) & go(values)
+
+        return lax.while_loop(goes_on, body, (jnp.int32(0), values))
+
+    def thinned(states):
+        pairs = [(a, a[: count - count % 2 : 2]) for a in states]
+        return [lax.dynamic_update_slice_in_dim(a, half, 0, 0) for a, half in pairs]
 
     def body(carry):
-        index, stride, states, values = carry
-        stride, states = keep(index, stride, states, values)
-        return index + 1, stride, states, step(values)
+        place, stride, length, states, values = carry
+        full = place == count
+        states = lax.cond(full, thinned, lambda states: states, states)
+        place = jnp.where(full, count // 2, place)
+        stride = jnp.where(full, stride * 2, stride)
+        states = with_row(states, place, values)
+        done, values = segment(stride, values)
+        return place + 1, stride, length + done, states, values
 
-    start = jnp.int32(0), jnp.int32(1), empty(init, count), list(init)
-    length, stride, states, values = lax.while_loop(lambda c: go(c[3]), body, start)
+    start = (
+        jnp.int32(0), jnp.int32(FIRST_STRIDE), jnp.int32(0), empty(init, count), list(init)
+    )  # fmt: skip
+    _, stride, length, states, values = lax.while_loop(lambda c: go(c[4]), body, start)
     return values, Kept(states, stride, length)
 
 
@@ -96,33 +104,41 @@ def reverse(kept: Kept, step: Callable, back: Callable, cts: list) -> list:
     sample = [a[0] for a in kept.states]
     count, levels = places_and_levels(sample)
 
-    def turn(total, width, states, cts, inner: Callable):
-        """Go backwards through the segments that start at `states`."""
+    def turn(total, width, states, carry, inner: Callable):
+        """Go backwards through the segments of `width` iterations that start at `states`."""
         segments = (total + width - 1) // width
 
-        def body(k, cts):
+        def body(k, carry):
             j = segments - 1 - k
-            return inner(rows(states, j), jnp.minimum(width, total - j * width), cts)
+            return inner(rows(states, j), jnp.minimum(width, total - j * width), carry)
 
-        return lax.fori_loop(0, segments, body, cts)
+        return lax.fori_loop(0, segments, body, carry)
 
-    def segment(values, length, cts, level: int):
+    def segment(values, length, carry, level: int):
+        """Cut one segment into smaller ones; `carry` has a buffer for each level below."""
+        cts, (buffer, *below) = carry
         width = jnp.maximum(1, (length + count - 1) // count)
-        segments = (length + width - 1) // width
+        last = (length - 1) // width * width
 
-        def fill(j, carry):
-            states, values = carry
-            states = with_row(states, j, values)
-            more = jnp.where(j + 1 < segments, width, 0)
-            return states, advanced(step, values, more)
+        def fill(j, filled):
+            buffer, values = filled
+            place = jnp.where(j % width == 0, j // width, count)  # the last place is never read
+            return with_row(buffer, place, values), step(values)
 
-        states, _ = lax.fori_loop(0, segments, fill, (empty(values, count), values))
-
-        def inner(values, length, cts):
-            return segment(values, length, cts, level + 1)
-
-        last = level + 1 == levels
-        return turn(length, width, states, cts, one_by_one if last else inner)
+        buffer, values = lax.fori_loop(0, last, fill, (buffer, values))
+        buffer = with_row(buffer, last // width, values)
+        if level + 1 < levels:
+            cts, below = turn(
+                length, width, buffer, (cts, below), lambda v, n, c: segment(v, n, c, level + 1)
+            )
+        else:
+            cts = lax.cond(
+                width == 1,
+                lambda cts: turn(length, 1, buffer, cts, lambda v, n, cts: back(v, cts)),
+                lambda cts: turn(length, width, buffer, cts, one_by_one),
+                cts,
+            )
+        return cts, [buffer, *below]
 
     def one_by_one(values, length, cts):
         def body(k, cts):
@@ -130,7 +146,12 @@ def reverse(kept: Kept, step: Callable, back: Callable, cts: list) -> list:
 
         return lax.fori_loop(0, length, body, cts)
 
-    return turn(kept.length, kept.stride, kept.states, cts, lambda v, n, c: segment(v, n, c, 1))
+    buffers = [empty(sample, count + 1) for _ in range(levels - 1)]
+    cts, _ = turn(
+        kept.length, kept.stride, kept.states, (cts, buffers),
+        lambda v, n, carry: segment(v, n, carry, 1),
+    )  # fmt: skip
+    return cts
 
 
 class Replayed:
