@@ -19,6 +19,7 @@ from flux.ir import prims
 from flux.ir.analyse import prune, take_keywords
 from flux.ir.handlers import Handlers, Trial
 from flux.ir.patterns import Patterns
+from flux.ir.pins import settle
 from flux.ir.program import (
     UNDEFINED,
     Block,
@@ -79,6 +80,7 @@ class Parser(Handlers, Patterns):
         self.versions: dict[str, int] = {}
         self.renamed: dict[str, str] = {}
         self.unnamed: set[Operand] = set()
+        self.pins: dict[Var, Var] = {}
         self.loops: list[Loop] = []
         self.trials: list[Trial] = []
         self.handled: list[Operand] = []
@@ -110,6 +112,7 @@ class Parser(Handlers, Patterns):
         else:
             self.statements(node.body)
             result = self.env[self.result_base]
+        result = settle(self.block, params, result, self.pins, self.fresh)
         program = Program(
             name=self.fn.__name__,
             filename=self.source.file.name,
@@ -196,7 +199,7 @@ class Parser(Handlers, Patterns):
             value = self.env.get(name, UNDEFINED)
             if value is UNDEFINED:
                 return self.undefined(name)
-            return value
+            return self.pin(value, Where.of(node)) if isinstance(value, Var) else value
         if name in self.scope.written or name in self.source.file.written_globals:
             target = self.temp()
             args = (Global("_globals"), Const(name))
@@ -204,6 +207,13 @@ class Parser(Handlers, Patterns):
             return target
         self.note_module(name)
         return Global(name)
+
+    def pin(self, value: Var, where: Where) -> Var:
+        """`value` as it is read here; `settle` drops the pins of names that keep their value."""
+        pin = Var("", "", value.inert)
+        self.pins[pin] = value
+        self.block.body.append(Move(pin, value, where))
+        return pin
 
     def undefined(self, name: str) -> Operand:
         """A read before any assignment: Python itself raises when it gets here."""
@@ -558,15 +568,7 @@ class Parser(Handlers, Patterns):
 
     def assign_each(self, targets: list[ast.expr], values: list[ast.expr]) -> None:
         """`a, b = x, y` without the tuple: all values are read before the first is assigned."""
-        operands = []
-        for node in values:
-            value = self.expression(node)
-            if isinstance(node, ast.Name) and isinstance(value, Var):
-                temp = self.temp(value.inert)
-                self.emit(Move(temp, value, Where.of(node)))
-                value = temp
-            operands.append(value)
-        for target, value in zip(targets, operands, strict=True):
+        for target, value in zip(targets, self.operands(values), strict=True):
             self.target(target, value, Where.of(target))
 
     def target(self, node: ast.expr, value: Operand, where: Where) -> None:
@@ -748,16 +750,8 @@ class Parser(Handlers, Patterns):
         return method(node)  # type: ignore[misc]
 
     def operands(self, nodes: list[ast.expr]) -> tuple[Operand, ...]:
-        """Several expressions, left to right; a later walrus cannot change an earlier value."""
-        values = []
-        for index, node in enumerate(nodes):
-            value = self.expression(node)
-            if isinstance(node, ast.Name) and isinstance(value, Var) and _rebinds(nodes[index:]):
-                temp = self.temp(value.inert)
-                self.emit(Move(temp, value, Where.of(node)))
-                value = temp
-            values.append(value)
-        return tuple(values)
+        """Several expressions, left to right."""
+        return tuple([self.expression(node) for node in nodes])
 
     def call(self, fn: Prim | Operand, args, where: Where, keywords=()) -> Var:
         target = self.temp(inert=isinstance(fn, Prim) and fn.inert)
@@ -840,13 +834,12 @@ class Parser(Handlers, Patterns):
 
     def on_NamedExpr(self, node: ast.NamedExpr) -> Operand:
         value = self.expression(node.value)
-        if self.is_cell(node.target.id):
+        if self.trials or self.is_special(node.target.id):
             self.unnamed.discard(value)
-        if self.trials:
             self.target(node.target, value, Where.of(node))
             return value
         self.assign(node.target.id, value, Where.of(node))
-        return value if self.is_cell(node.target.id) else self.read(node.target, node.target.id)
+        return self.read(node.target, node.target.id)
 
     def on_Attribute(self, node: ast.Attribute) -> Operand:
         path = self.module_path(node)
@@ -881,10 +874,8 @@ class Parser(Handlers, Patterns):
         return self.fn.__globals__.get(name)
 
     def on_Subscript(self, node: ast.Subscript) -> Operand:
-        owner = self.expression(node.value)
-        if isinstance(node.value, ast.Name) and isinstance(owner, Var) and _rebinds([node.slice]):
-            owner = self.as_variable(owner, self.fresh("owner"), Where.of(node))
-        return self.call(prims.getitem, (owner, self.index(node.slice)), Where.of(node))
+        args = (self.expression(node.value), self.index(node.slice))
+        return self.call(prims.getitem, args, Where.of(node))
 
     def index(self, node: ast.expr) -> Operand:
         return self.expression(node)
@@ -1152,10 +1143,6 @@ def _plain_pair(target: ast.expr, value: ast.Tuple) -> bool:
     return len(target.elts) == len(value.elts) and not any(  # type: ignore[attr-defined]
         isinstance(e, ast.Starred) for e in stars
     )
-
-
-def _rebinds(nodes: list[ast.expr]) -> bool:
-    return any(isinstance(n, ast.NamedExpr) for node in nodes for n in ast.walk(node))
 
 
 def _is_generator(node: ast.Call) -> bool:
