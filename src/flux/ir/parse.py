@@ -41,11 +41,13 @@ from flux.ir.program import (
 from flux.ir.scope import (
     always_exits,
     assigned_names,
+    deleted_names,
     free_names,
     has_exit,
     item_owners,
     parameter_names,
     scope_of,
+    tried_names,
 )
 from flux.ir.sharing import guard_writes
 from flux.ir.source import Source, find_source
@@ -54,6 +56,8 @@ __all__ = ["parse"]
 
 PyCF_MASK = sum({getattr(__future__, name).compiler_flag for name in __future__.all_feature_names})
 RESULT, RETURNED = "result", "returned"
+UNBOUND = Const(prims.UNSET, "unset")
+"""The value of a name without one, where a read of it is to be caught by a `try`."""
 REDUCERS = frozenset("sum list tuple set frozenset dict max min sorted zip enumerate".split())
 
 
@@ -81,6 +85,10 @@ class Parser(Handlers, Patterns):
         self.renamed: dict[str, str] = {}
         self.unnamed: set[Operand] = set()
         self.pins: dict[Var, Var] = {}
+        self.tried = {self.mangled(name) for name in tried_names(self.node)}
+        self.deleted = deleted_names(self.node) if self.tried else set()
+        self.doubtful: set[Operand] = set()
+        self.filled = set(parameter_names(self.node.args))
         self.loops: list[Loop] = []
         self.trials: list[Trial] = []
         self.handled: list[Operand] = []
@@ -187,26 +195,36 @@ class Parser(Handlers, Patterns):
         """Does `name` live in a cell or in the globals?"""
         return self.is_cell(self.mangled(name)) or name in self.scope.written
 
-    def read(self, node: ast.expr, name: str) -> Operand:
+    def read(self, name: str, where: Where) -> Operand:
         name = self.mangled(self.renamed.get(name, name))
         if self.is_cell(name):
-            where = Where.of(node)
-            target = self.temp()
-            value = Global(name)
-            self.emit(Call((target,), prims.load_cell, (Global(f"_cell_{name}"), value), where))
-            return target
+            return self.read_cell(name, where)
         if name in self.scope.bound or name in self.env:
             value = self.env.get(name, UNDEFINED)
             if value is UNDEFINED:
                 return self.undefined(name)
-            return self.pin(value, Where.of(node)) if isinstance(value, Var) else value
-        if name in self.scope.written or name in self.source.file.written_globals:
+            return self.read_local(name, value, where)
+        if self.is_written(name) or (self.trials and not self.is_known(name)):
             target = self.temp()
             args = (Global("_globals"), Const(name))
-            self.emit(Call((target,), prims.load_global, args, Where.of(node)))
+            self.emit(Call((target,), prims.load_global, args, where))
             return target
         self.note_module(name)
         return Global(name)
+
+    def read_cell(self, name: str, where: Where) -> Operand:
+        target, cell = self.temp(), Global(f"_cell_{name}")
+        if self.trials and name in self.scope.shared and name not in self.filled:
+            self.emit(Call((target,), prims.read_cell, (cell, Const(name)), where))
+        else:
+            self.emit(Call((target,), prims.load_cell, (cell, Global(name)), where))
+        return target
+
+    def read_local(self, name: str, value: Operand, where: Where) -> Operand:
+        if not isinstance(value, Var):
+            return value
+        pin = self.pin(value, where)
+        return self.call(prims.bound, (pin, Const(name)), where) if value in self.doubtful else pin
 
     def pin(self, value: Var, where: Where) -> Var:
         """`value` as it is read here; `settle` drops the pins of names that keep their value."""
@@ -220,6 +238,14 @@ class Parser(Handlers, Patterns):
         if self.trials:
             return self.call(prims.unbound, (Const(name),), self.trials[-1].where)
         return Var(f"{name}.undefined", name, inert=True)
+
+    def is_written(self, name: str) -> bool:
+        """Does a function of this file assign the global `name`?"""
+        return name in self.scope.written or name in self.source.file.written_globals
+
+    def is_known(self, name: str) -> bool:
+        """Is `name` a global or built-in now?"""
+        return name in self.fn.__globals__ or hasattr(builtins, name)
 
     def note_module(self, name: str) -> bool:
         value = self.fn.__globals__.get(name)
@@ -262,6 +288,8 @@ class Parser(Handlers, Patterns):
             # Assigned as Python too, so that the name is the function's own.
             self.emit(Move(self.version(name), value, where))
         self.emit(Call((), prims.store_cell, (Global(f"_cell_{name}"), value), where))
+        if self.depth == 0 and not self.trials:
+            self.filled.add(name)
 
     # -- blocks and exits --------------------------------------------------------------------
 
@@ -359,12 +387,24 @@ class Parser(Handlers, Patterns):
             if values == (UNDEFINED, UNDEFINED):
                 continue
             inert = all(not isinstance(v, Var) or v.inert for v in values)
+            if not (then_block.raises or else_block.raises):
+                values = tuple([self.left_as(name, v) for v in values])
             targets.append(self.define(name, inert))
+            self.doubt(targets[-1], values)
             yields[0].append(values[0])
             yields[1].append(values[1])
         then_block.yields, else_block.yields = tuple(yields[0]), tuple(yields[1])
         self.emit(If(test, then_block, else_block, tuple(targets), where))
         self.block.raises = then_block.raises and else_block.raises
+
+    def left_as(self, name: str, value: Operand) -> Operand:
+        """What a branch or loop leaves in `name`: a mark if it is nothing, and may be read."""
+        return UNBOUND if value is UNDEFINED and name in self.tried else value
+
+    def doubt(self, target: Var, values: Iterable[Operand]) -> None:
+        """`target` may have no value if one of `values` may have none."""
+        if any(value is UNBOUND or value in self.doubtful for value in values):
+            self.doubtful.add(target)
 
     def emit_refusal(self, error: NotDifferentiable, where: Where) -> None:
         self.emit(Raise(Const(error, "refused"), None, where))
@@ -394,8 +434,10 @@ class Parser(Handlers, Patterns):
         self.branch(node, lambda: self.statements(node.body), lambda: self.statements(node.orelse))
 
     def on_For(self, node: ast.For) -> None:
+        self.for_each(node, self.expression(node.iter))
+
+    def for_each(self, node: ast.For, iterable: Operand) -> None:
         where = Where.of(node.iter)
-        iterable = self.expression(node.iter)
         inert = isinstance(iterable, Var) and iterable.inert
 
         def body(item: Var) -> None:
@@ -435,7 +477,7 @@ class Parser(Handlers, Patterns):
         self.depth -= 1
         self.left = self.loops.pop()
         inner, self.block = self.block, outer
-        inner.yields = tuple(self.env.get(name, UNDEFINED) for name in carried)
+        inner.yields = self.left_in(carried)
         stop = self.env[loop.stop]
         targets = self.after_loop(carried, params, inits, inner.yields)
         self.emit(For(item, iterable, params, inits, inner, targets, where,
@@ -460,16 +502,21 @@ class Parser(Handlers, Patterns):
         carried = [n for n in sorted({self.renamed.get(n, n) for n in names} | {
             self.result_base, self.returned_base, loop.broken, *self.trial_names()})
             if not self.is_cell(n) and n not in self.scope.written]  # fmt: skip
-        inits = tuple(self.env.get(name, UNDEFINED) for name in carried)
+        inits = self.left_in(carried)
         params = tuple(
             self.define(name, inert=name in (self.returned_base, loop.broken, *self.trial_names()))
             for name in carried
         )
+        for name, param, init in zip(carried, params, inits, strict=True):
+            self.doubt(param, (init, UNBOUND) if name in self.tried & self.deleted else (init,))
         for flag in (loop.stop, loop.skip, loop.broken, self.returned_base):
             self.env[flag] = Const(False)
         if self.trials:
             self.env[self.trials[-1].raised] = Const(False)
         return carried, params, inits
+
+    def left_in(self, names: Iterable[str]) -> tuple[Operand, ...]:
+        return tuple([self.left_as(name, self.env.get(name, UNDEFINED)) for name in names])
 
     def trial_names(self) -> tuple[str, ...]:
         """The names of the exception of the innermost `try`, and of its flag."""
@@ -489,8 +536,9 @@ class Parser(Handlers, Patterns):
         """The carried variables after the loop; a flag that no iteration sets keeps its value."""
         targets = tuple(self.define(name, p.inert) for name, p in zip(carried, params, strict=True))
         for name, param, init, value in zip(carried, params, inits, yields, strict=True):
+            self.doubt(self.env[name], (param, value))  # type: ignore[arg-type]
             if value is param or value == init == Const(False):
-                self.env[name] = init
+                self.env[name] = UNDEFINED if init is UNBOUND else init
         if self.loops and self.env[self.returned_base] != Const(False):
             self.env[self.loops[-1].stop] = self.env[self.returned_base]
         return targets
@@ -521,7 +569,7 @@ class Parser(Handlers, Patterns):
         self.depth -= 1
         self.left = self.loops.pop()
         inner, self.block = self.block, outer
-        inner.yields = (self.env[go], *(self.env.get(name, UNDEFINED) for name in carried))
+        inner.yields = (self.env[go], *self.left_in(carried))
         targets = self.after_loop(carried, params, inits, inner.yields[1:])
         self.emit(While((go_param, *params), (go_init, *inits), inner,
                         (self.version(go, inert=True), *targets), where))  # fmt: skip
@@ -612,7 +660,7 @@ class Parser(Handlers, Patterns):
         where, prim = Where.of(node), prims.INPLACE[type(node.op)]
         match node.target:
             case ast.Name(id=name):
-                old = self.read(node.target, name)
+                old = self.read(name, where)
                 new = self.call(prim, (old, self.expression(node.value)), where)
                 self.unless_raised(lambda: self.assign(name, new, where), where)
             case ast.Attribute(value=owner, attr=attr):
@@ -645,12 +693,24 @@ class Parser(Handlers, Patterns):
                 put = lambda new: Call((), prims.put_attribute, (holder, name, new), where)  # noqa: E731
                 return [(value, lambda new: self.emit(put(new)))]
             case ast.Name(id=name) if self.is_local(name):
-
-                def put_name(new: Operand) -> None:
-                    self.unless_raised(lambda: self.assign(name, new, where), where)
-
-                return [(self.expression(node), put_name)]
+                owner = self.expression(node)
+                return [(owner, lambda new: self.put_name(name, owner, new, where))]
         return [(self.expression(node), None)]
+
+    def put_name(self, name: str, owner: Operand, new: Operand, where: Where) -> None:
+        """Let a local name hold what its value `owner` became, if it still holds `owner`."""
+
+        def put() -> None:
+            self.assign(name, new, where)
+
+        def put_if_held() -> None:
+            if self.env.get(self.mangled(self.renamed.get(name, name))) is self.pins.get(owner):
+                put()
+                return
+            held = (self.read(name, where), owner)
+            self.choose(self.call(prims.COMPARE[ast.Is], held, where), put, lambda: None, where)
+
+        self.unless_raised(put_if_held, where)
 
     def assigned_in(self, nodes: list) -> set[str]:
         """The names that statements assign, or whose arrays they change and so assign anew."""
@@ -706,8 +766,8 @@ class Parser(Handlers, Patterns):
             where = Where.of(target)
             match target:
                 case ast.Name(id=name) if not self.is_cell(name):
-                    self.emit(Move(self.version(name, inert=True), UNDEFINED, where))
-                    self.env[name] = UNDEFINED
+                    self.read(name, where)
+                    self.unless_raised(lambda: self.delete(name, where), where)  # noqa: B023
                 case ast.Attribute(value=owner, attr=attr):
                     args = (self.expression(owner), Const(self.mangled(attr)))
                     self.emit(Call((), prims.delattr_, args, where))
@@ -717,11 +777,17 @@ class Parser(Handlers, Patterns):
                 case _:
                     self.refuse(node, f"`{ast.unparse(node)}`", "Delete a name, attribute or item.")
 
+    def delete(self, name: str, where: Where) -> None:
+        self.emit(Move(self.version(name, inert=True), UNDEFINED, where))
+        self.env[name] = UNDEFINED
+
     def on_FunctionDef(self, node: ast.FunctionDef) -> None:
+        where = Where.of(node)
+        decorators = self.operands(node.decorator_list)
         value = self.nested(node)
-        for decorator in reversed(node.decorator_list):
-            value = self.call(self.expression(decorator), (value,), Where.of(decorator))
-        self.assign(node.name, value, Where.of(node))
+        for decorator, at in zip(reversed(decorators), reversed(node.decorator_list), strict=True):
+            value = self.call(decorator, (value,), Where.of(at))
+        self.unless_raised(lambda: self.assign(node.name, value, where), where)
 
     def on_Import(self, node: ast.Import) -> None:
         for alias in node.names:
@@ -738,7 +804,9 @@ class Parser(Handlers, Patterns):
 
     def import_name(self, module, package, attribute, name: str, node: ast.stmt) -> None:
         args = (Const(module), Const(package), Const(attribute))
-        self.assign(name, self.call(prims.import_, args, Where.of(node)), Where.of(node))
+        where = Where.of(node)
+        value = self.call(prims.import_, args, where)
+        self.unless_raised(lambda: self.assign(name, value, where), where)
 
     # -- expressions -------------------------------------------------------------------------
 
@@ -762,7 +830,7 @@ class Parser(Handlers, Patterns):
         return Const(node.value)
 
     def on_Name(self, node: ast.Name) -> Operand:
-        return self.read(node, node.id)
+        return self.read(node.id, Where.of(node))
 
     def on_BinOp(self, node: ast.BinOp) -> Operand:
         return self.call(
@@ -839,7 +907,7 @@ class Parser(Handlers, Patterns):
             self.target(node.target, value, Where.of(node))
             return value
         self.assign(node.target.id, value, Where.of(node))
-        return self.read(node.target, node.target.id)
+        return self.read(node.target.id, Where.of(node))
 
     def on_Attribute(self, node: ast.Attribute) -> Operand:
         path = self.module_path(node)
@@ -869,7 +937,7 @@ class Parser(Handlers, Patterns):
         """What a global name is bound to now; `None` for local names."""
         if name in self.scope.bound or self.is_cell(name) or name in self.env:
             return None
-        if name in self.scope.written or name in self.source.file.written_globals:
+        if self.is_written(name):
             return None
         return self.fn.__globals__.get(name)
 
@@ -896,32 +964,56 @@ class Parser(Handlers, Patterns):
         return self.sequence(node, node.elts, prims.set_, None)
 
     def sequence(self, node: ast.expr, elts: list[ast.expr], build: Prim, merge: Prim | None):
+        where = Where.of(node)
         stars = [isinstance(elt, ast.Starred) for elt in elts]
-        values = self.operands([e.value if isinstance(e, ast.Starred) else e for e in elts])
-        if any(stars):
-            if merge is None:
-                self.refuse(node, "a set display with `*`", "Use `set().union(...)`.")
-            flags = self.call(prims.tuple_, [Const(s) for s in stars], Where.of(node))
-            return self.call(merge, (flags, *values), Where.of(node))  # type: ignore[arg-type]
-        return self.call(build, values, Where.of(node))
+        if not any(stars):
+            return self.call(build, self.operands(elts), where)
+        if merge is None:
+            self.refuse(node, "a set display with `*`", "Use `set().union(...)`.")
+        values = []
+        for index, elt in enumerate(elts):
+            value = self.expression(elt.value if isinstance(elt, ast.Starred) else elt)
+            if stars[index] and _acts(elts[index + 1 :]):
+                flag = self.call(prims.tuple_, [Const(True)], where)
+                value = self.call(prims.merge_tuple, (flag, value), where)
+            values.append(value)
+        flags = self.call(prims.tuple_, [Const(s) for s in stars], where)
+        return self.call(merge, (flags, *values), where)  # type: ignore[arg-type]
 
     def on_Dict(self, node: ast.Dict) -> Operand:
+        if any(key is None for key in node.keys):
+            return self.merged(node.keys, node.values, Where.of(node))
         pairs: list[Operand] = []
         for key, value in zip(node.keys, node.values, strict=True):
+            pairs += self.operands([key, value])  # type: ignore[list-item]
+        return self.call(prims.dict_, pairs, Where.of(node))
+
+    def merged(self, keys: list[ast.expr | None], values: list[ast.expr], where: Where) -> Operand:
+        """A dictionary of keys and values; a mapping without a key is merged as it is then."""
+        pairs: list[Operand] = []
+        for index, (key, node) in enumerate(zip(keys, values, strict=True)):
             pairs.append(self.expression(key) if key else Const(None))
-            pairs.append(self.expression(value))
-        merging = any(key is None for key in node.keys)
-        return self.call(prims.merge_dict if merging else prims.dict_, pairs, Where.of(node))
+            value = self.expression(node)
+            later = [n for n in (*keys[index + 1 :], *values[index + 1 :]) if n]
+            if key is None and _acts(later):
+                value = self.call(prims.merge_dict, (Const(None), value), where)
+            pairs.append(value)
+        return self.call(prims.merge_dict, pairs, where)
 
     def on_JoinedStr(self, node: ast.JoinedStr) -> Operand:
         parts: list[Operand] = []
-        for value in node.values:
-            if isinstance(value, ast.FormattedValue):
-                spec = self.expression(value.format_spec) if value.format_spec else Const("")
-                parts += [self.expression(value.value), Const(value.conversion), spec]
-            else:
-                parts += [self.expression(value), Const(None), Const("")]
-        return self.call(prims.fstring, parts, Where.of(node))
+        where = Where.of(node)
+        for index, part in enumerate(node.values):
+            if not isinstance(part, ast.FormattedValue):
+                parts += [self.expression(part), Const(None), Const("")]
+                continue
+            value = self.expression(part.value)
+            spec = self.expression(part.format_spec) if part.format_spec else Const("")
+            triple = [value, Const(part.conversion), spec]
+            if _acts(node.values[index + 1 :]):  # Python has the text before it goes on.
+                triple = [self.call(prims.fstring, triple, where), Const(-1), Const("")]
+            parts += triple
+        return self.call(prims.fstring, parts, where)
 
     def on_Lambda(self, node: ast.Lambda) -> Operand:
         return self.nested(node)
@@ -974,18 +1066,16 @@ class Parser(Handlers, Patterns):
     def starred_call(self, node: ast.Call, where: Where) -> Operand:
         fn = self.expression(node.func)
         args = self.sequence(node, node.args, prims.tuple_, prims.merge_tuple)
-        pairs: list[Operand] = []
-        for keyword in node.keywords:
-            pairs += [Const(keyword.arg), self.expression(keyword.value)]
-        keywords = self.call(prims.merge_dict, pairs, where)
+        names = [ast.Constant(k.arg) if k.arg else None for k in node.keywords]
+        keywords = self.merged(names, [k.value for k in node.keywords], where)
         return self.call(prims.call_star, (fn, args, keywords), where)
 
     def zero_argument_super(self, node: ast.Call) -> Operand:
         where = Where.of(node)
-        cls = self.read(node, "__class__")
+        cls = self.read("__class__", where)
         first = parameter_names(self.node.args)[0]
         target = self.temp(inert=True)
-        own = self.read(node, first)
+        own = self.read(first, where)
         self.emit(Call((target,), Prim("super", super, None, inert=True), (cls, own), where))
         return target
 
@@ -1017,12 +1107,14 @@ class Parser(Handlers, Patterns):
         clause = generator.generators[0]
         for condition in reversed(clause.ifs):
             leaf = ast.If(condition, [leaf], [])
-        rename = self.comprehension_names(generator.generators)
+        start = _set(found, not is_any)
         loop = ast.For(clause.target, clause.iter, [leaf], [])
-        for statement in (_set(found, not is_any), loop):
-            located = ast.fix_missing_locations(ast.copy_location(statement, node))
-            _locate(located, node)
-            getattr(self, f"on_{type(statement).__name__}")(located)
+        for statement in (start, loop):
+            _locate(ast.fix_missing_locations(ast.copy_location(statement, node)), node)
+        self.on_Assign(start)
+        iterable = self.expression(clause.iter)
+        rename = self.comprehension_names(generator.generators)
+        self.for_each(loop, iterable)
         self.renamed = rename
         return self.env[found]
 
@@ -1143,6 +1235,12 @@ def _plain_pair(target: ast.expr, value: ast.Tuple) -> bool:
     return len(target.elts) == len(value.elts) and not any(  # type: ignore[attr-defined]
         isinstance(e, ast.Starred) for e in stars
     )
+
+
+def _acts(nodes: list[ast.expr]) -> bool:
+    """May evaluating the expressions change something that was read before?"""
+    acting = ast.Call | ast.NamedExpr | ast.Attribute | ast.Subscript | ast.BinOp
+    return any(isinstance(n, acting) for node in nodes for n in ast.walk(node))
 
 
 def _is_generator(node: ast.Call) -> bool:

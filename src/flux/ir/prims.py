@@ -17,6 +17,7 @@ __all__ = [
     "UNARY",
     "as_exception",
     "attempt",
+    "bound",
     "call_method",
     "catches",
     "call_star",
@@ -50,7 +51,9 @@ __all__ = [
     "unpack_star",
     "put_attribute",
     "put_item",
+    "read_cell",
     "update_item",
+    "UNSET",
     "var_keywords",
 ]
 
@@ -249,7 +252,15 @@ load_cell = Prim("load_cell", _load_cell, lambda cell, value: value)
 store_cell = Prim("store_cell", _store_cell)
 init_cell = Prim("init_cell", _store_cell)
 """The same for the value that a parameter has at first."""
-load_global = Prim("load_global", lambda module, name: module[name])
+
+
+def _load_global(module, name):
+    if name not in module:
+        raise NameError(f"name '{name}' is not defined")
+    return module[name]
+
+
+load_global = Prim("load_global", _load_global)
 store_global = Prim("store_global", lambda module, name, value: module.__setitem__(name, value))
 
 
@@ -286,6 +297,25 @@ def _unbound(name):
 
 unbound = Prim("unbound", _unbound, inert=True)
 """A read of a name before any assignment, inside a `try`."""
+
+
+def _bound(value, name):
+    return _unbound(name) if value is UNSET else value
+
+
+bound = Prim("bound", _bound)
+"""A read of a name that a branch or loop may have left without a value, which is `UNSET` then."""
+
+
+def _read_cell(cell, name):
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return _unbound(name)
+
+
+read_cell = Prim("read_cell", _read_cell)
+"""`load_cell` inside a `try`, of a name that may have no value."""
 as_exception = Prim("as_exception", _as_exception, inert=True)
 """What `raise value from cause` raises."""
 catches = Prim("catches", lambda error, kinds: isinstance(error, kinds), inert=True)
