@@ -124,7 +124,8 @@ class Expressions:
         return self.rng.choice([
             *[f"({self.rng.choice('abc')} := {e()})", f"({e()} * {e()})", f"({e()} + {e()})",
               f"({v} - {e()} + {v})", "g()", f"g({e()})", f"h({e()})", f"note({e()})"] * 2,
-            f"h({e()}, {e()})", f"set_global({e()})", f"o.set({e()})", f"mixed({e()}, {e()}, {e()})",
+            f"h({e()}, {e()})", f"set_global({e()})", f"o.set({e()})",
+            f"mixed({e()}, {e()}, {e()})", "min(l) if l else 0.0",
             f"mixed({e()}, q={e()}, rr={e()})", f"mixed(*[{e()}, {e()}], {e()}, **{{'z': {e()}}})",
             f"mixed(*l, l.pop(), {e()}) + (l.append(0.2) or 0.0)",
             f"mixed(**d, w=d.setdefault('w', {e()}))", f"sum([*l, l.append({e()}) or 0.1, {e()}])",
@@ -133,11 +134,12 @@ class Expressions:
             f"sum({{(i := 1 - i): {e()}, (i := 1 - i): {e()} * i}}.values())",
             f"sum([{k} * {v} for {k} in (a, {v}, b) if ({v.replace('n', 'a').replace('s', 'b')} "
             f":= {k} + {v}) < 9])",
-            f"sum([{k} + g({k}) for {k} in ({v}, g())])", f"any({v} > 0.2 for {v} in [{v}, 0.1]) * {v}",
+            f"sum([{k} + g({k}) for {k} in ({v}, g())])",
+            f"any({v} > 0.2 for {v} in [{v}, 0.1]) * {v}",
             f"sum({{{k}: (c := {k} * {e()}) for {k} in [{v}]}}.values())",
             f"any({k} > {e()} for {k} in [{v}, 0.1]) * {v}",
             f"({e()}, {e()}, {v})[{self.rng.randint(-3, 2)}]",
-            f"[{e()}, {v}, {e()}][{self.rng.choice(['0', '1', 'i:'])}]".replace("[i:]", "[(i := 1)]"),
+            f"[{e()}, {v}, {e()}][{self.rng.choice(['0', 'i', '(i := 1)'])}]",
             f"sum([{e()}, {e()}, {e()}][i:(i := 1) + 1 + j])", f"(l := m)[{self.place()}]",
             f"(o := p).twice({e()}, w={e()})", f"o.twice({e()}, {v})",
             f"len(f'{{{e()}:{{(i := 1)}}.0f}}{{note({v}) > 5}}') * {v}".replace("d['u']", "d[K]"),
@@ -151,7 +153,8 @@ class Expressions:
         v = self.name()
         return self.rng.choice([
             f"{v} < (a := {e()})", f"{v} < (b := {e()}) < {v}", f"g() < {e()} < note({v})",
-            f"not {e()} > {v}", f"({v} > {e()} or {e()} > {v})", f"({e()} > 0 and (c := {v}) < 0.2)",
+            f"not {e()} > {v}", f"({v} > {e()} or {e()} > {v})",
+            f"({e()} > 0 and (c := {v}) < 0.2)",
         ])  # fmt: skip
 
     # -- statements ------------------------------------------------------------------------------
@@ -213,7 +216,8 @@ class Expressions:
     def manager(self) -> list[str]:
         k = self.fresh()
         return [f"{k} = {self.value(1)}", f"match {k}:", f"    case a if a > {self.value(1)}:",
-                f"        b = a * {k}", "    case b:", f"        {k} = a + b", f"c = {k}"]  # fmt: skip
+                f"        b = a * {k}", "    case b:", f"        {k} = a + b",
+                f"c = {k}"]  # fmt: skip
 
     def inner(self) -> list[str]:
         lines = [*self.assign(), *self.augment()]

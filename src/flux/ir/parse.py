@@ -11,7 +11,7 @@ import __future__
 import ast
 import builtins
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import FunctionType, ModuleType
 
 from flux.errors import NotDifferentiable, source_line
@@ -704,7 +704,8 @@ class Parser(Handlers, Patterns):
             self.assign(name, new, where)
 
         def put_if_held() -> None:
-            if self.env.get(self.mangled(self.renamed.get(name, name))) is self.pins.get(owner):
+            own = self.mangled(self.renamed.get(name, name))
+            if isinstance(owner, Var) and self.env.get(own) is self.pins.get(owner):
                 put()
                 return
             held = (self.read(name, where), owner)
@@ -988,7 +989,9 @@ class Parser(Handlers, Patterns):
             pairs += self.operands([key, value])  # type: ignore[list-item]
         return self.call(prims.dict_, pairs, Where.of(node))
 
-    def merged(self, keys: list[ast.expr | None], values: list[ast.expr], where: Where) -> Operand:
+    def merged(
+        self, keys: Sequence[ast.expr | None], values: list[ast.expr], where: Where
+    ) -> Operand:
         """A dictionary of keys and values; a mapping without a key is merged as it is then."""
         pairs: list[Operand] = []
         for index, (key, node) in enumerate(zip(keys, values, strict=True)):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 from flux.ir.analyse import walk
 from flux.ir.program import (
@@ -43,7 +44,7 @@ def settle(
     names = Names(params, pins)
     names.visit(block)
     names.use([result])
-    renamed: dict[Operand, Operand] = dict(pins)
+    renamed: dict[Any, Any] = dict(pins)
     for pin in names.needed:
         base = fresh(f"{pins[pin].base}_before")
         renamed[pin] = Var(base, base, pin.inert)
@@ -135,7 +136,7 @@ class Names:
 class Renaming:
     """Puts other operands in the place of some. In place."""
 
-    def __init__(self, renamed: dict[Operand, Operand], kept: Iterable[Var]):
+    def __init__(self, renamed: dict[Any, Any], kept: Iterable[Var]):
         self.renamed, self.kept = renamed, set(kept)
 
     def of(self, operands: tuple[Operand, ...]) -> tuple[Operand, ...]:
@@ -145,7 +146,7 @@ class Renaming:
                 return tuple([renamed.get(o, o) for o in operands])
         return operands
 
-    def one(self, operand):
+    def one(self, operand: Any) -> Any:
         return self.renamed.get(operand, operand)
 
     def block(self, block: Block) -> None:
@@ -153,8 +154,7 @@ class Renaming:
         for statement in block.body:
             if isinstance(statement, Move) and statement.target in self.renamed:
                 if statement.target in self.kept:
-                    target: Var = self.one(statement.target)
-                    body.append(replace(statement, target=target, value=self.one(statement.value)))
+                    body.append(replace(statement, target=self.one(statement.target)))
                 continue
             self.statement(statement)
             body.append(statement)

@@ -341,7 +341,12 @@ exit_ = Prim("exit", _exit)
 
 def _import(name, package, attribute):
     module = importlib.import_module(name, package)
-    return getattr(module, attribute) if attribute else module
+    if attribute is None or hasattr(module, attribute):
+        return getattr(module, attribute) if attribute else module
+    try:
+        return importlib.import_module(f"{module.__name__}.{attribute}")
+    except ModuleNotFoundError:
+        raise ImportError(f"cannot import name {attribute!r} from {module.__name__!r}") from None
 
 
 import_ = Prim("import", _import, inert=True)
