@@ -41,19 +41,19 @@ def settle(
         pins: of each pin, the variable that was read.
         fresh: makes a name that is not used.
     """
-    names = Names(params, pins)
-    names.visit(block)
-    names.use([result])
+    held = Held(params, pins)
+    held.visit(block)
+    held.use([result])
     renamed: dict[Any, Any] = dict(pins)
-    for pin in names.needed:
+    for pin in held.needed:
         base = fresh(f"{pins[pin].base}_before")
         renamed[pin] = Var(base, base, pin.inert)
     if pins:
-        Renaming(renamed, names.needed).block(block)
+        Renaming(renamed, held.needed).block(block)
     return renamed.get(result, result)
 
 
-class Names:
+class Held:
     """One walk in the order of execution that knows which variable each Python name holds.
 
     Attributes:
