@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from fuzz.order import Expressions
 from fuzz.source import Writer
 
 import flux
@@ -47,15 +48,22 @@ def slope(f, place: int) -> float | None:
     return b if math.isclose(a, b, rel_tol=1e-4, abs_tol=1e-6) else None
 
 
-def check(seed: int, second: bool = False) -> str:
-    """`right`, `unsure` (a kink is near), `refused`, or an `AssertionError` with the source."""
+def check(seed: int, second: bool = False, order: bool = False) -> str:
+    """`right`, `unsure` (a kink is near), `refused`, or an `AssertionError` with the source.
+
+    Args:
+        order: expressions that assign the names they read, from `fuzz.order`.
+    """
     rng = random.Random(seed)
-    text = Writer(rng, size=rng.randint(3, 14)).text()
-    f = function_of(text, f"program_{seed}")
+    writer = Expressions(rng, rng.randint(1, 4)) if order else Writer(rng, rng.randint(3, 14))
+    text = writer.text()
     try:
+        f = function_of(text, f"{'order' if order else 'program'}_{seed}")
         expected = f(*POINT)
     except Exception:
         return "unsure"
+    log = f.__globals__.get("LOG", [])
+    noted = list(log)
     try:
         value, back = flux.pullback(f, *POINT)
     except flux.NotDifferentiable as error:
@@ -65,6 +73,7 @@ def check(seed: int, second: bool = False) -> str:
     except Exception as error:
         raise AssertionError(report(seed, text, f"{type(error).__name__}: {error}")) from error
     assert value == expected, report(seed, text, f"value {value}, in Python {expected}")
+    assert log == noted, report(seed, text, f"evaluated {log}, in Python {noted}")
     try:
         gradient = back(1.0)
         again = back(1.0)

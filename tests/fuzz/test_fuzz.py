@@ -13,7 +13,13 @@ def test_random_programs_have_the_derivatives_that_differences_give(seed):
     OUTCOMES.append(check(seed, second=seed % 4 == 0))
 
 
+@settings(max_examples=25, derandomize=True, deadline=None)
+@given(strategies.integers(0, 10**9))
+def test_names_are_read_when_python_reads_them(seed):
+    OUTCOMES.append(check(seed, second=seed % 4 == 0, order=True))
+
+
 def test_few_random_programs_are_refused():
     if not OUTCOMES:
-        pytest.skip("needs the outcomes of the test above")
+        pytest.skip("needs the outcomes of the tests above")
     assert OUTCOMES.count("right") > 0.6 * len(OUTCOMES)

@@ -348,3 +348,44 @@ def break_under_a_finally_that_may_return(x):
             if w > 0.3:
                 return 7.0  # noqa: B012
     return w
+
+
+@program(69, 1.3)
+def names_without_a_value(x):
+    if x < 0:
+        a = k = x
+
+    def inner():
+        return k
+
+    total = x
+    for step in range(3):
+        try:
+            total = total * a + inner()
+            del a
+        except UnboundLocalError:
+            a, k = x * step, x  # noqa: F841
+        try:
+            total += nowhere(x)  # noqa: F821
+        except NameError:
+            total = total * x
+    return total
+
+
+class Doubled:
+    def __init__(self, value):
+        self.value = value
+
+    def __enter__(self):
+        return Doubled(self.value * 2)
+
+    def __exit__(self, *args):
+        self.value = 0.0
+
+
+@program(69, 1.3)
+def manager_under_the_name_of_its_value(x):
+    manager = first = Doubled(x)
+    with manager as manager:
+        y = manager.value * x
+    return y + first.value + manager.value

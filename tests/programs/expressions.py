@@ -153,3 +153,37 @@ def simultaneous(x):
     for _ in range(6):
         a, b = b, a * b
     return a + b
+
+
+@program((28, 30), 1.2, 0.7)
+def operands_are_pinned_when_they_are_read(x, y):
+    a, z, o, p = x, x, Money(x), Money(y)
+    z += (z := z * y)
+    z += (a := a * y) * (a := a + y) * a - (a if a < (a := y) < a + 1 else 0.0)
+    z += {(k := 1): k * x, (k := 2): k * y}[2] + [x, y, z][k : (k := 3)][0]
+    items = [x, y, z]
+    items[k - 3] += (k := 5) * (items := [y, x, x])[1]
+    o.amount, o = y * x, p
+    return z + items[0] * k + o.amount + max(a, (a := z), a)
+
+
+@program((28, 30), 1.2, 0.7)
+def what_is_unfolded_is_read_at_once(x, y):
+    items, named = [x, y, x * y], {"x": x}
+    text = f"{items}{items.append(y)}{x > 1:{len(items)}}"
+    return sum([*items, items.pop(), items.append(3.0 * x) or y]) * text.count(",") + sum(
+        {**named, "y": named.pop("x"), "n": len(named)}.values()
+    )
+
+
+@program((28, 30), 1.2, 0.7)
+def decorators_before_defaults(x, y):
+    def scaled(k):
+        return lambda fn: lambda *args: k * fn(*args)
+
+    @scaled(a := x)
+    @scaled(a := a * y)
+    def product(p, q=(a := a + 1.0)):
+        return p * q
+
+    return product(a) * any(x > y for x in [x, y])

@@ -15,8 +15,9 @@ from typing import Any
 
 from flux.ir import prims
 from flux.ir.program import UNDEFINED, Call, Const, Move, Operand, Prim, Raise, Var, Where
+from flux.ir.state import State, Trial
 
-__all__ = ["Handlers", "Trial"]
+__all__ = ["Handlers"]
 
 SURE = frozenset(
     [prims.tuple_, prims.list_, prims.slice_, prims.not_, prims.load_cell, prims.attempt,
@@ -25,41 +26,8 @@ SURE = frozenset(
 """Operations that cannot raise; done after an exception they do no harm."""
 
 
-class Trial:
-    """A `try` that is being parsed.
-
-    Attributes:
-        exception, raised: the names of its exception and of the flag that there is one.
-        depth: how many loops are around it.
-        where: the range of the `try`.
-    """
-
-    def __init__(self, exception: str, raised: str, depth: int, where: Where):
-        self.exception, self.raised, self.depth, self.where = exception, raised, depth, where
-
-
-class Handlers:
+class Handlers(State):
     """The part of the parser that knows exceptions."""
-
-    trials: list[Trial]
-    handled: list[Operand]
-    env: dict[str, Operand]
-    block: Any
-
-    # What the parser provides.
-    fresh: Callable[[str], str]
-    version: Callable[..., Var]
-    define: Callable[..., Var]
-    temp: Callable[..., Var]
-    choose: Callable[..., None]
-    statements: Callable[[list], None]
-    expression: Callable[[ast.expr], Operand]
-    call: Callable[..., Var]
-    assign: Callable[[str, Operand, Where], None]
-    target: Callable[[ast.expr, Operand, Where], None]
-    loops: list
-    returned_base: str
-    result_base: str
 
     # -- operations that may raise ----------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from flux.ir import prims
 from flux.ir.program import Const, Operand, Prim, Where
+from flux.ir.state import State
 
 __all__ = ["Patterns"]
 
@@ -52,20 +53,11 @@ part = Prim("part", _part)
 """What a positional sub-pattern of a class looks at: an attribute, or the value itself."""
 
 
-class Patterns:
+class Patterns(State):
     """The part of the parser that knows patterns."""
 
-    env: dict[str, Operand]
-    fresh: Callable[[str], str]
-    call: Callable[..., Operand]
-    choose: Callable[..., None]
-    assign: Callable[[str, Operand, Where], None]
-    expression: Callable[[ast.expr], Operand]
-    statements: Callable[[list], None]
-    temporary: Callable[[Operand, Where], Operand]
-
     def on_Match(self, node: ast.Match) -> None:
-        subject = self.temporary(self.expression(node.subject), Where.of(node.subject))
+        subject = self.expression(node.subject)
         self.cases(list(node.cases), subject, Where.of(node))
 
     def cases(self, cases: list[ast.match_case], subject: Operand, where: Where) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "UNPACK_SIDE",
     "as_exception",
     "attempt",
+    "bound",
     "call_method",
     "catches",
     "call_star",
@@ -52,7 +53,9 @@ __all__ = [
     "unpack_star",
     "put_attribute",
     "put_item",
+    "read_cell",
     "update_item",
+    "UNSET",
     "var_keywords",
 ]
 
@@ -269,7 +272,15 @@ load_cell = Prim("load_cell", _load_cell, lambda cell, value: value)
 store_cell = Prim("store_cell", _store_cell)
 init_cell = Prim("init_cell", _store_cell)
 """The same for the value that a parameter has at first."""
-load_global = Prim("load_global", lambda module, name: module[name])
+
+
+def _load_global(module, name):
+    if name not in module:
+        raise NameError(f"name '{name}' is not defined")
+    return module[name]
+
+
+load_global = Prim("load_global", _load_global)
 store_global = Prim("store_global", lambda module, name, value: module.__setitem__(name, value))
 
 
@@ -306,6 +317,25 @@ def _unbound(name):
 
 unbound = Prim("unbound", _unbound, inert=True)
 """A read of a name before any assignment, inside a `try`."""
+
+
+def _bound(value, name):
+    return _unbound(name) if value is UNSET else value
+
+
+bound = Prim("bound", _bound)
+"""A read of a name that a branch or loop may have left without a value, which is `UNSET` then."""
+
+
+def _read_cell(cell, name):
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return _unbound(name)
+
+
+read_cell = Prim("read_cell", _read_cell)
+"""`load_cell` inside a `try`, of a name that may have no value."""
 as_exception = Prim("as_exception", _as_exception, inert=True)
 """What `raise value from cause` raises."""
 catches = Prim("catches", lambda error, kinds: isinstance(error, kinds), inert=True)
@@ -331,7 +361,12 @@ exit_ = Prim("exit", _exit)
 
 def _import(name, package, attribute):
     module = importlib.import_module(name, package)
-    return getattr(module, attribute) if attribute else module
+    if attribute is None or hasattr(module, attribute):
+        return getattr(module, attribute) if attribute else module
+    try:
+        return importlib.import_module(f"{module.__name__}.{attribute}")
+    except ModuleNotFoundError:
+        raise ImportError(f"cannot import name {attribute!r} from {module.__name__!r}") from None
 
 
 import_ = Prim("import", _import, inert=True)

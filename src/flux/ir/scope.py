@@ -87,6 +87,19 @@ def item_owners(body: list) -> set[str]:
     return names
 
 
+def tried_names(node: FunctionNode) -> set[str]:
+    """Names that are read inside a `try` or `with`, where reading one without a value is caught."""
+    tries = [n for n in ast.walk(node) if isinstance(n, ast.Try | ast.With)]
+    inside = [n for outer in tries for n in ast.walk(outer) if isinstance(n, ast.Name)]
+    return {n.id for n in inside if not isinstance(n.ctx, ast.Store)}
+
+
+def deleted_names(node: FunctionNode) -> set[str]:
+    """Names that `del` or the end of an `except E as name` leaves without a value."""
+    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Del)}
+    return names | {n.name for n in ast.walk(node) if isinstance(n, ast.ExceptHandler) and n.name}
+
+
 def free_names(node: FunctionNode) -> set[str]:
     """Names that a function takes from the functions around it (or from the globals)."""
     body = node.body if isinstance(node.body, list) else [node.body]

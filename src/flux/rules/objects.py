@@ -393,6 +393,18 @@ def builtin_method(found, owner, bound, args, keywords):
 # -- cells and globals --------------------------------------------------------------------------
 
 
+@augments(prims.read_cell)
+def read_cell(cell, name):
+    """A captured variable that may have no value."""
+    return load_cell(cell, prims.read_cell.fn(cell, name))
+
+
+@augments(prims.bound)
+def bound(value, name):
+    """A local variable that may have no value."""
+    return prims.bound.fn(value, name), lambda ct, store: (ct, None)
+
+
 @augments(prims.load_cell)
 def load_cell(cell, value):
     """A captured variable; read through the cell, so that the read is differentiated in turn."""
@@ -430,14 +442,13 @@ def init_cell(cell, value):
 
 @augments(prims.load_global)
 def load_global(module, name):
-    if name not in module:
-        raise NameError(f"name '{name}' is not defined")
+    value = prims.load_global.fn(module, name)
 
     def back(ct, store):
         store.add(module, name, ct)
         return NONE2
 
-    return module[name], back
+    return value, back
 
 
 @augments(prims.store_global)
