@@ -24,7 +24,7 @@ from flux.ir.names import Names
 from flux.ir.patterns import Patterns
 from flux.ir.pins import settle
 from flux.ir.program import Call, Const, Global, Program, Where
-from flux.ir.scope import parameter_names
+from flux.ir.scope import always_exits, parameter_names
 from flux.ir.sharing import guard_writes
 from flux.ir.source import find_source
 from flux.ir.targets import Targets
