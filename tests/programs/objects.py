@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import numpy as np
 from programs import program
 
 
@@ -344,3 +345,31 @@ class Weighted(NamedTuple):
 def a_tuple_that_is_called(x):
     layer = Weighted(x * x)
     return layer(x) * layer.__call__(2.0)
+
+
+class Holder:
+    def __init__(self, items):
+        self.items, self.apply = items, self.first
+
+    def first(self, v):
+        return self.items[0] * v
+
+    def second(self, v):
+        self.items = self.items[1:] + [v]
+        self.apply = self.first
+        return self.items[1] * v
+
+
+@program((29, 30), 1.2, 0.7)
+def what_an_operand_puts_elsewhere(x, y):
+    h = Holder([x, y, x * y])
+    z = h.apply(h.second(x)) + h.apply(h.second(y))
+    h.items[0] += h.second(z)
+    h.items = np.array(h.items)
+
+    def other():
+        h.items = np.array([y, z])
+        return x
+
+    h.items[0] += other()
+    return float(h.items[0] * z + h.items[1])

@@ -34,8 +34,18 @@ class Calls(State):
         if isinstance(node.func, ast.Attribute) and not self.module_path(node.func):
             owner = self.expression(node.func.value)
             attr = Const(self.mangled(node.func.attr))
+            if self.may_change(node):
+                method = self.call(prims.getattr_, (owner, attr), where)
+                return self.arguments(node, method, (), where)
             return self.arguments(node, prims.call_method, (owner, attr), where)
         return self.arguments(node, self.expression(node.func), (), where)
+
+    def may_change(self, node: ast.Call) -> bool:
+        """May the arguments of a method call put something else in the place of the method?"""
+        if not any(isinstance(n, ast.Call) for n in ast.walk(node) if n is not node):
+            return False
+        assert isinstance(node.func, ast.Attribute)
+        return node.func.attr in self.source.file.written_attributes
 
     def arguments(self, node: ast.Call, fn: Prim | Operand, first: tuple, where: Where) -> Operand:
         values = self.operands([*node.args, *(k.value for k in node.keywords)])
@@ -47,7 +57,8 @@ class Calls(State):
         fn = self.expression(node.func)
         args = self.sequence(node, node.args, prims.tuple_, prims.merge_tuple)
         names = [ast.Constant(k.arg) if k.arg else None for k in node.keywords]
-        keywords = self.merged(names, [k.value for k in node.keywords], where)
+        values = [k.value for k in node.keywords]
+        keywords = self.merged(names, values, where, prims.merge_keywords)
         return self.call(prims.call_star, (fn, args, keywords), where)
 
     def zero_argument_super(self, node: ast.Call) -> Operand:

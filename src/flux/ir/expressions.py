@@ -180,8 +180,9 @@ class Expressions(State):
         return self.call(prims.dict_, pairs, Where.of(node))
 
     def merged(
-        self, keys: Sequence[ast.expr | None], values: list[ast.expr], where: Where
-    ) -> Operand:
+        self, keys: Sequence[ast.expr | None], values: list[ast.expr], where: Where,
+        merge: Prim = prims.merge_dict,
+    ) -> Operand:  # fmt: skip
         """A dictionary of keys and values; a mapping without a key is merged as it is then."""
         pairs: list[Operand] = []
         for index, (key, node) in enumerate(zip(keys, values, strict=True)):
@@ -191,7 +192,7 @@ class Expressions(State):
             if key is None and _acts(later):
                 value = self.call(prims.merge_dict, (Const(None), value), where)
             pairs.append(value)
-        return self.call(prims.merge_dict, pairs, where)
+        return self.call(merge, pairs, where)
 
     def on_JoinedStr(self, node: ast.JoinedStr) -> Operand:
         parts: list[Operand] = []

@@ -31,12 +31,15 @@ __all__ = [
     "fstring",
     "getattr_",
     "getitem",
+    "holds",
+    "holds_item",
     "import_",
     "init_cell",
     "list_",
     "load_cell",
     "load_global",
     "merge_dict",
+    "merge_keywords",
     "merge_list",
     "merge_tuple",
     "not_",
@@ -144,6 +147,20 @@ put_item = Prim("put_item", _update_item)
 """Put an array back into the container or array that it was read from; nothing for other values."""
 put_attribute = Prim("put_attribute", setattr)
 """Put an array back into the attribute that it was read from; nothing for other values."""
+
+
+def _holds(owner, name, value):
+    return getattr(owner, "__dict__", {}).get(name, value) is value
+
+
+def _holds_item(owner, index, value):
+    return not isinstance(owner, list | dict) or owner[index] is value
+
+
+holds = Prim("holds", _holds, inert=True)
+"""Is the attribute still `value`? Where the owner computes it, nobody can tell: yes."""
+holds_item = Prim("holds_item", _holds_item, inert=True)
+"""The same for the item of a list or dictionary; an array computes its items."""
 delitem = Prim("delitem", operator.delitem)
 call_method = Prim("method", _call_method, _write_method)
 slice_ = Prim("slice", slice, inert=True)
@@ -258,6 +275,20 @@ merge_list = Prim("merge_list", _merge_list)
 merge_dict = Prim("merge_dict", _merge_dict)
 call_star = Prim("call", lambda f, args, keywords: f(*args, **keywords))
 var_keywords = Prim("keywords", lambda keywords: keywords)
+
+
+def _merge_keywords(*pairs):
+    """The same for the keyword arguments of a call, each of which may come once."""
+    merged: dict = {}
+    for key, value in zip(pairs[::2], pairs[1::2], strict=True):
+        more = value if key is None else {key: value}
+        for twice in merged.keys() & more.keys():
+            raise TypeError(f"got multiple values for keyword argument {twice!r}")
+        merged.update(more)
+    return merged
+
+
+merge_keywords = Prim("merge_keywords", _merge_keywords)
 
 
 def _load_cell(cell, value):

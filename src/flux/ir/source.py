@@ -11,8 +11,9 @@ import linecache
 import os
 import time
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import CodeType, FunctionType
+from typing import TypeGuard
 
 from flux.errors import SourceError, source_line
 
@@ -29,6 +30,15 @@ class File:
     functions: tuple[tuple[FunctionNode, str | None], ...]
     written_globals: frozenset[str]
 
+    @cached_property
+    def written_attributes(self) -> frozenset[str]:
+        """The attributes that its functions assign, constructors left out."""
+        names: set[str] = set()
+        for node, _ in self.functions:
+            if not isinstance(node, ast.Lambda) and node.name != "__init__":
+                names.update(n.attr for n in ast.walk(node) if _is_written(n))
+        return frozenset(names)
+
 
 @dataclass(frozen=True, eq=False)
 class Source:
@@ -37,6 +47,10 @@ class Source:
     node: FunctionNode
     file: File
     owner: str | None
+
+
+def _is_written(node: ast.AST) -> TypeGuard[ast.Attribute]:
+    return isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
 
 
 def find_source(fn: FunctionType) -> Source:

@@ -92,7 +92,7 @@ class State:
     call: Callable[..., Var]
     expression: Callable[[ast.expr], Operand]
     index: Callable[[ast.expr], Operand]
-    merged: Callable[[Sequence[ast.expr | None], list[ast.expr], Where], Operand]
+    merged: Callable[[Sequence[ast.expr | None], list[ast.expr], Where, Prim], Operand]
     operands: Callable[[list[ast.expr]], tuple[Operand, ...]]
     sequence: Callable[[ast.expr, list[ast.expr], Prim, Prim | None], Operand]
     any_all: Callable[[ast.Call, bool], Operand]

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from typing import NamedTuple
 
 from flux.ir import prims
-from flux.ir.program import Call, Const, Operand, Var, Where
+from flux.ir.program import Call, Const, Operand, Prim, Var, Where
 from flux.ir.state import State
 
 __all__ = ["Targets"]
+
+
+class Place(NamedTuple):
+    """A container that an item is assigned in.
+
+    Attributes:
+        value: the container.
+        put: puts the changed container back; `None` if nothing is to be put back.
+        held: emits the test whether the container is still there; `None` if it must be.
+    """
+
+    value: Operand
+    put: Callable[[Operand], None] | None = None
+    held: Callable[[], Operand] | None = None
 
 
 class Targets(State):
@@ -50,8 +65,8 @@ class Targets(State):
                 new = self.call(prim, (old, self.expression(node.value)), where)
                 self.emit(Call((), prims.setattr_, (owner_value, name, new), where))
             case ast.Subscript(value=owner, slice=index):
-                place, at = self.place(owner), self.index(index)
-                old = self.call(prims.getitem, (place[-1][0], at), where)
+                place, at = self.place(owner, _calls(node)), self.index(index)
+                old = self.call(prims.getitem, (place[-1].value, at), where)
                 new = self.call(prim, (old, self.expression(node.value)), where)
                 self.put_item(place, at, new, where)
 
@@ -67,7 +82,7 @@ class Targets(State):
                 args = (self.expression(owner), Const(self.mangled(attr)), value)
                 self.emit(Call((), prims.setattr_, args, where))
             case ast.Subscript(value=owner, slice=index):
-                place = self.place(owner)
+                place = self.place(owner, _calls(node))
                 self.put_item(place, self.index(index), value, where)
             case ast.Tuple(elts=elts) | ast.List(elts=elts):
                 self.unpack(elts, value, where)
@@ -94,61 +109,69 @@ class Targets(State):
 
     # -- items -------------------------------------------------------------------------------
 
-    def place(self, node: ast.expr) -> list[tuple[Operand, Callable[[Operand], None] | None]]:
+    def place(self, node: ast.expr, calls: bool) -> list[Place]:
         """What an item is to be assigned in, and how it is put back where it came from.
 
         For `a.b[i][j] = v`: `a.b`, then `a.b[i]`. An array that cannot change is replaced by the
         changed one, outwards, up to the name or attribute that holds it.
+
+        Args:
+            calls: the rest of the assignment calls something, which may put another array there.
         """
         where = Where.of(node)
         match node:
             case ast.Subscript(value=owner, slice=index):
-                before = self.place(owner)
-                holder, at = before[-1][0], self.index(index)
+                before = self.place(owner, calls)
+                holder, at = before[-1].value, self.index(index)
                 value = self.call(prims.getitem, (holder, at), where)
-                return [*before, (value, lambda new: self.put_array(before, at, new, where))]
+                put = lambda new: self.put_item(before, at, new, where, prims.put_item)  # noqa: E731
+                held = lambda: self.call(prims.holds_item, (holder, at, value), where)  # noqa: E731
+                return [*before, Place(value, put, held if calls else None)]
             case ast.Attribute(value=owner, attr=attr):
                 holder, name = self.expression(owner), Const(self.mangled(attr))
                 value = self.call(prims.getattr_, (holder, name), where)
-                put = lambda new: Call((), prims.put_attribute, (holder, name, new), where)  # noqa: E731
-                return [(value, lambda new: self.emit(put(new)))]
+                put = lambda new: self.emit(  # noqa: E731
+                    Call((), prims.put_attribute, (holder, name, new), where)
+                )
+                held = lambda: self.call(prims.holds, (holder, name, value), where)  # noqa: E731
+                return [Place(value, put, held if calls else None)]
             case ast.Name(id=name) if self.is_local(name):
-                owner = self.expression(node)
-                return [(owner, lambda new: self.put_name(name, owner, new, where))]
-        return [(self.expression(node), None)]
+                value = self.expression(node)
+                put = lambda new: self.assign(name, new, where)  # noqa: E731
+                return [Place(value, put, lambda: self.name_holds(name, value, where))]
+        return [Place(self.expression(node))]
 
-    def put_name(self, name: str, owner: Operand, new: Operand, where: Where) -> None:
-        """Let a local name hold what its value `owner` became, if it still holds `owner`."""
+    def name_holds(self, name: str, value: Operand, where: Where) -> Operand:
+        """Is the local name bound to what it was bound to when `value` was read?"""
+        own = self.mangled(self.renamed.get(name, name))
+        if isinstance(value, Var) and self.env.get(own) is self.pins.get(value):
+            return Const(True)
+        return self.call(prims.COMPARE[ast.Is], (self.read(name, where), value), where)
 
-        def put() -> None:
-            self.assign(name, new, where)
+    def put_item(
+        self, place: list[Place], index: Operand, value: Operand, where: Where,
+        prim: Prim = prims.update_item,
+    ) -> None:  # fmt: skip
+        """`owner[index] = value` for the innermost owner of a place.
 
-        def put_if_held() -> None:
-            own = self.mangled(self.renamed.get(name, name))
-            if isinstance(owner, Var) and self.env.get(own) is self.pins.get(owner):
-                put()
-                return
-            held = (self.read(name, where), owner)
-            self.choose(self.call(prims.COMPARE[ast.Is], held, where), put, lambda: None, where)
+        With `prims.put_item`, only if `value` is an array; what changes in place is there already.
+        """
+        owner = place[-1]
+        put = owner.put
+        if put is None:
+            fn = prims.setitem if prim is prims.update_item else prim
+            self.emit(Call((), fn, (owner.value, index, value), where))
+            return
+        held = owner.held() if owner.held else Const(True)
+        new = self.call(prim, (owner.value, index, value), where)
 
-        self.unless_raised(put_if_held, where)
+        def put_back() -> None:
+            if held == Const(True):
+                put(new)
+            else:
+                self.choose(held, lambda: put(new), lambda: None, where)
 
-    def put_item(self, place, index: Operand, value: Operand, where: Where) -> None:
-        """`owner[index] = value` for the innermost owner of a place."""
-        owner, put_back = place[-1]
-        if put_back is None:
-            self.emit(Call((), prims.setitem, (owner, index, value), where))
-        else:
-            put_back(self.call(prims.update_item, (owner, index, value), where))
-
-    def put_array(self, place, index: Operand, value: Operand, where: Where) -> None:
-        """The same if `value` is an array; what changes in place is where it belongs already."""
-        owner, put_back = place[-1]
-        prim = prims.put_item
-        if put_back is None:
-            self.emit(Call((), prim, (owner, index, value), where))
-        else:
-            put_back(self.call(prim, (owner, index, value), where))
+        self.unless_raised(put_back, where)
 
     # -- other statements that bind ----------------------------------------------------------
 
@@ -186,6 +209,10 @@ class Targets(State):
         where = Where.of(node)
         value = self.call(prims.import_, args, where)
         self.unless_raised(lambda: self.assign(name, value, where), where)
+
+
+def _calls(node: ast.AST) -> bool:
+    return any(isinstance(n, ast.Call) for n in ast.walk(node))
 
 
 def _plain_pair(target: ast.expr, value: ast.Tuple) -> bool:

@@ -181,6 +181,12 @@ def merge_dict(*pairs):
     return made, back
 
 
+@augments(prims.merge_keywords)
+def merge_keywords(*pairs):
+    prims.merge_keywords.fn(*pairs)
+    return merge_dict(*pairs)
+
+
 # -- taking apart ----------------------------------------------------------------------------------
 
 
