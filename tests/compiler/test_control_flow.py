@@ -325,7 +325,8 @@ def test_what_cannot_be_staged_is_refused_with_line_and_reason(f, x, words):
 NOT_STAGED = frozenset(
     """formatted reflected walrus some_paths_return higher_order recursion_on_value comprehensions
     iteration_tools reductions inert_questions list_methods own_iterators raised_by_a_callee
-    raised_in_an_expression caught_assertion""".split()
+    raised_in_an_expression caught_assertion what_is_unfolded_is_read_at_once
+    names_without_a_value""".split()
 )
 """Samples that ask for the type, text, order or presence of what only the data decide."""
 SAMPLES = [s for s in all_programs() if s.args and all(type(a) is float for a in s.args)]
