@@ -323,7 +323,7 @@ def test_what_cannot_be_staged_is_refused_with_line_and_reason(f, x, words):
 # -- the samples and random programs -------------------------------------------------------------
 
 NOT_STAGED = frozenset(
-    """formatted reflected walrus some_paths_return higher_order recursion_on_value comprehensions
+    """formatted walrus some_paths_return higher_order recursion_on_value comprehensions
     iteration_tools reductions inert_questions list_methods own_iterators raised_by_a_callee
     raised_in_an_expression caught_assertion what_is_unfolded_is_read_at_once
     names_without_a_value""".split()

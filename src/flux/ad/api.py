@@ -9,7 +9,7 @@ from types import FunctionType, MethodType
 from typing import Any
 
 from flux.ad import runtime
-from flux.ad.cotangents import dense, deposit, gradient_of, snapshot
+from flux.ad.cotangents import dense, deposit, gradient_of, own_memory, snapshot
 from flux.ad.registry import AUGMENTED, INERT, augments
 from flux.ad.spaces import project, space_of, zero_of
 from flux.ad.store import Store
@@ -62,6 +62,8 @@ def pullback(f: Callable, *args, **keywords) -> tuple[Any, Callable]:
         store = Store()
         cts = inner(given(y, ct, store), store)
         made: dict[int, Any] = {}
+        for value in (ct, *args):
+            own_memory(value, made)
         pairs = zip(args, cts, strict=False)
         return tuple([gradient_of(value, part, store, memo, made) for value, part in pairs])
 

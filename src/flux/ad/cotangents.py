@@ -11,10 +11,18 @@ from types import BuiltinFunctionType, CellType, FunctionType, MethodType, Modul
 from typing import Any
 
 from flux.ad.indexed import Indexed, merge
-from flux.ad.spaces import SPACES, project, space_of, zero_of
+from flux.ad.spaces import MEMORIES, SPACES, project, space_of, zero_of
 from flux.tree.objects import blank, fields, is_object, set_field
 
-__all__ = ["accumulate", "dense", "deposit", "gradient_of", "snapshot", "whole_of_partial"]
+__all__ = [
+    "accumulate",
+    "dense",
+    "deposit",
+    "gradient_of",
+    "own_memory",
+    "snapshot",
+    "whole_of_partial",
+]
 
 
 def accumulate(a, b):
@@ -148,7 +156,7 @@ def gradient_of(value, ct, store, memo: dict[int, Any], made: dict[int, Any]):
         ct = dense(ct)
         if hasattr(ct, "asked"):  # the cotangent that a library does not know: it raises
             ct.asked()  # pyright: ignore[reportAttributeAccessIssue]
-        return zero_of(value) if ct is None else project(ct, value)
+        return zero_of(value) if ct is None else own_memory(project(ct, value), made)
     if isinstance(value, STATELESS):
         return None
     if isinstance(value, tuple):
@@ -168,6 +176,16 @@ def gradient_of(value, ct, store, memo: dict[int, Any], made: dict[int, Any]):
     if id(value) in made:
         return made[id(value)]
     return _container_gradient(value, store, memo, made)
+
+
+MEMORY = -1
+"""Where `made` keeps the memory of the arrays that were handed out."""
+
+
+def own_memory(ct, made: dict[int, Any]):
+    """A gradient whose memory is nobody else's: the user may change it in place."""
+    own = MEMORIES.get(type(ct))
+    return ct if own is None else own(ct, made.setdefault(MEMORY, {}))
 
 
 def _container_gradient(value, store, memo, made):

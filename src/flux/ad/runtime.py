@@ -22,7 +22,7 @@ from types import (
 from typing import Any
 
 from flux.ad.adjoint import Adjoint, RunTime
-from flux.ad.cotangents import accumulate, dense
+from flux.ad.cotangents import accumulate, dense, own_memory
 from flux.ad.registry import AUGMENTED, CONSTRUCTORS, FINDERS, INERT, is_inert, of_inert_module
 from flux.ad.scalars import (
     ScalarAdjoint,
@@ -605,6 +605,13 @@ def side_again(side: bool) -> None:
 
 side_again(True)
 side_again(False)
+
+
+def own_memory_again(ct, made):
+    return own_memory(ct, made), lambda again, store: (again, None)
+
+
+AUGMENTED[own_memory] = own_memory_again
 AUGMENTED[call] = call_again
 AUGMENTED[Pullback] = pullback_again
 AUGMENTED[project] = project_again

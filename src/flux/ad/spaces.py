@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-__all__ = ["LOOKUPS", "SPACES", "Space", "VALUE", "project", "space_of", "zero_of"]
+__all__ = ["LOOKUPS", "MEMORIES", "SPACES", "Space", "VALUE", "project", "space_of", "zero_of"]
 
 
 class Space(NamedTuple):
@@ -32,6 +32,10 @@ LOOKUPS: list[Callable[[type], Space | None]] = []
 """Asked, in order, for the space of a type that stands not in `SPACES` (an abstract tracer ...)."""
 
 VALUE: set[type] = {int, float, complex, bool}
+
+MEMORIES: dict[type, Callable[[Any, dict], Any]] = {}
+"""By type of arrays that can change in place: `own(array, seen)` is the array, or a copy where its
+memory was seen before; it remembers it."""
 
 
 def space_of(kind: type) -> Space | None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from flux.ad.registry import AUGMENTED, inert
-from flux.ad.spaces import LOOKUPS, SPACES, VALUE, Space, project, space_of
+from flux.ad.spaces import LOOKUPS, MEMORIES, SPACES, VALUE, Space, project, space_of
 from flux.errors import NotDifferentiable, user_line
 
 __all__ = ["INEXACT", "NOT_ARRAYS", "apart", "differs", "of_items", "summed_to"]
@@ -82,6 +82,18 @@ def project_scalar(ct: Any, x):
     return kind(ct.real if issubclass(kind, np.floating) else ct)
 
 
+def own(array, seen: dict):
+    """The array, or a copy where its memory was seen before or cannot be written to."""
+    root = array
+    while isinstance(root.base, np.ndarray):
+        root = root.base
+    if id(root) in seen or not array.flags.writeable:
+        root = array = array.copy()
+    seen[id(root)] = root
+    return array
+
+
+MEMORIES[np.ndarray] = own
 ARRAY = SPACES[np.ndarray] = Space(zero_array, project_array)
 for kind in INEXACT:
     SPACES[kind] = Space(zero_scalar, project_scalar)
