@@ -74,8 +74,11 @@ class Held:
 
     def use(self, operands: Iterable[Operand | None]) -> None:
         for operand in operands:
-            var = self.pins.get(operand)  # type: ignore[arg-type]
-            if var is not None and self.root(self.held.get(var.base)) is not self.root(var):
+            var = self.pins.get(operand) if isinstance(operand, Var) else None
+            if var is None:
+                continue
+            held = self.held.get(var.base)
+            if held is not var and self.root(held) is not self.root(var):
                 self.needed.setdefault(operand)  # type: ignore[arg-type]
 
     def root(self, var: Operand | None) -> Operand | None:
@@ -142,12 +145,12 @@ class Renaming:
     def of(self, operands: tuple[Operand, ...]) -> tuple[Operand, ...]:
         renamed = self.renamed
         for operand in operands:
-            if operand in renamed:
-                return tuple([renamed.get(o, o) for o in operands])
+            if isinstance(operand, Var) and operand in renamed:
+                return tuple([self.one(o) for o in operands])
         return operands
 
     def one(self, operand: Any) -> Any:
-        return self.renamed.get(operand, operand)
+        return self.renamed.get(operand, operand) if isinstance(operand, Var) else operand
 
     def block(self, block: Block) -> None:
         body: list[Statement] = []

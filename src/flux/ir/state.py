@@ -170,5 +170,5 @@ class State:
 
 def identifiers(node: ast.AST) -> set[str]:
     """Every name that occurs in the syntax: names made by us keep clear of them."""
-    found = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-    return found | {n.arg for n in ast.walk(node) if isinstance(n, ast.arg)}
+    found = [n for n in ast.walk(node) if isinstance(n, ast.Name | ast.arg)]
+    return {n.id if isinstance(n, ast.Name) else n.arg for n in found}
