@@ -396,3 +396,18 @@ def test_a_global_that_is_written_carries_its_derivative(monkeypatch):
 
     assert flux.gradient(f, 3.0) == (12.0,)
     assert COUNT == 6.0
+
+
+def test_gradients_share_no_memory_with_each_other_or_with_the_cotangent():
+    import numpy as np
+
+    x, y = np.ones(3), np.ones(3)
+    first, second = flux.gradient(lambda x, y: (x + y).sum(), x, y)
+    first[:] = 9.0
+    np.testing.assert_array_equal(second, 1.0)
+    _, back = flux.pullback(lambda x: x, x)
+    ct = np.ones(3)
+    (found,) = back(ct)
+    found[:] = 5.0
+    np.testing.assert_array_equal(ct, 1.0)
+    np.testing.assert_array_equal(x, 1.0)
