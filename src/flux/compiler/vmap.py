@@ -61,8 +61,8 @@ def vmap(f: Callable, in_axes: Axes = 0, out_axes: Axes = 0) -> Callable:
     ...         n = n // 2 if n % 2 == 0 else 3 * n + 1
     ...         steps += 1
     ...     return steps
-    >>> flux.vmap(collatz)(jnp.array([1, 6, 7]))
-    Array([ 0,  8, 16], dtype=int32)
+    >>> flux.vmap(collatz)(jnp.array([1, 6, 7])).tolist()
+    [0, 8, 16]
     """
     return Mapped(f, in_axes, out_axes)
 
