@@ -2,6 +2,7 @@
 
 import math
 import re
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -386,3 +387,63 @@ def test_recursion_that_only_the_data_end_is_refused():
 
     with pytest.raises(flux.StagingError, match="calls itself"):
         flux.jit(halves)(jnp.float32(9))
+
+
+def returns_from_two_loops(rows):
+    for i, a in enumerate(rows[:, 0]):
+        for b in rows[:, 1]:
+            if a * b > 1:
+                return a * b * (i + 1)
+    return rows.sum()
+
+
+def penalty(rows):
+    def cubes(values):
+        total = 0.0
+        for v in values:
+            if v > 0:
+                total = total + v**3
+        return total
+
+    return sum([s**2 for s in flux.gradient(cubes, rows[:, 0])[0]])
+
+
+def recomputed(rows):
+    def folded(v):
+        return v * v if v > 0 else -v
+
+    total = 0.0
+    for v in rows[:, 0]:
+        total = total + flux.checkpoint(folded)(v)
+    return total
+
+
+class Pair(NamedTuple):
+    a: Any
+    b: Any
+
+
+def named_tuples(rows):
+    state = Pair(0.0, 1.0)
+    for row in rows:
+        if row[0] > 0:
+            state = Pair(state.a + row[0] * state.b, state.b * 1.1)
+        else:
+            state = state._replace(b=state.b * row[1])
+    return state.a * state.b
+
+
+def first_or_least(rows):
+    best = None
+    for row in rows:
+        if best is None or row[0] < best:
+            best = row[0]
+    return best * 2
+
+
+MORE = [returns_from_two_loops, penalty, recomputed, named_tuples, first_or_least]
+
+
+@pytest.mark.parametrize("f", MORE, ids=lambda f: f.__name__)
+def test_nested_exits_penalties_and_structures_equal_eager_ones(f, rng):
+    test_loops_over_rows_equal_eager_ones(f, rng)

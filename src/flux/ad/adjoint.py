@@ -144,6 +144,7 @@ class Adjoint:
             names=frozenset(self.names),
             flags=source.flags,
             returned=source.returned if own else None,
+            cotangents=source.cotangents or not own,
         )
 
     def finish(self, back_function: Callable) -> Program:

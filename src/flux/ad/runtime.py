@@ -344,12 +344,12 @@ class Entry:
         """The augmented program with control flow as calls, for a program that is being made."""
         if self.staged is None:
             with LOCK:
-                back = write(self.adjoint.back, {}, cotangents=True)
+                back = write(self.adjoint.back, {})
                 function = _function(back, {}, {})
                 function.__name__ = self.back_function.__name__
                 _remember(function.__code__, self.adjoint.back)
                 instead = {id(self.back_function): function}
-                forward = write(self.adjoint.augmented, instead, cotangents=False)
+                forward = write(self.adjoint.augmented, instead)
                 _remember(forward.code, self.adjoint.augmented)
                 self.staged = forward, cells_of(forward.names)
         return self.staged

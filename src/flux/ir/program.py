@@ -232,6 +232,7 @@ class Program:
         builtins: names that were not shadowed by globals when the program was made.
         flags: the `__future__` flags that the function was compiled under.
         names: every identifier of the function's syntax; names made later keep clear of them.
+        cotangents: its values are cotangents, of which `None` is zero.
         returned: the base of the variable that holds the result, where control never reaches the
             end of the function without a `return`: its first value, `None`, is never seen then.
     """
@@ -250,6 +251,7 @@ class Program:
     names: frozenset[str] = frozenset()
     flags: int = 0
     returned: str | None = None
+    cotangents: bool = False
 
 
 def blocks_of(statement: Statement) -> tuple[Block, ...]:

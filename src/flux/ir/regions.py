@@ -131,9 +131,9 @@ class Frame:
 class RegionWriter(Writer):
     """Writes the statements of one program, each block as a function."""
 
-    def __init__(self, program: Program, control: Control, cotangents: bool = False):
+    def __init__(self, program: Program, control: Control):
         super().__init__(program)
-        self.control, self.cotangents = control, cotangents
+        self.control = control
         self.unset = unset_variables(program)
         self.messages = messages_of(program)
         self.count = 0
@@ -244,7 +244,12 @@ class RegionWriter(Writer):
             records = frozenset([places[var] for var in statement.records if var in places])
         collects = 0 if isinstance(statement, If) else len(statement.collect)
         region = Region(
-            names, self.program.filename, statement.where, self.cotangents, records, collects
+            names,
+            self.program.filename,
+            statement.where,
+            self.program.cotangents,
+            records,
+            collects,
         )
         return self.injected(region, "region")
 

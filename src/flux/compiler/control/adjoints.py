@@ -297,7 +297,7 @@ def of_side(side: bool, rule):
     return augmented
 
 
-def write(program: Program, instead: dict[int, Any], cotangents: bool) -> Emitted:
+def write(program: Program, instead: dict[int, Any]) -> Emitted:
     """Write one of the programs of an adjoint."""
     callees = {
         **CALLEES,
@@ -310,7 +310,7 @@ def write(program: Program, instead: dict[int, Any], cotangents: bool) -> Emitte
     control = Control(
         if_, for_, while_, message, None, {**PRIMS, REVERSED: backwards}, callees, instead
     )
-    return emit(program, functools.partial(RegionWriter, control=control, cotangents=cotangents))
+    return emit(program, functools.partial(RegionWriter, control=control))
 
 
 @contextmanager

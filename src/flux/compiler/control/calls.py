@@ -11,6 +11,7 @@ from typing import Any
 
 from flux.ad import runtime
 from flux.ad.adjoint import REVERSED
+from flux.ad.higher import Checkpointed
 from flux.compiler.containers import is_registered
 from flux.compiler.control.branches import if_
 from flux.compiler.control.builtins import PRIMAL, PRIMS, instead_of, message, twin
@@ -44,6 +45,8 @@ def call_(f, /, *args, **keywords):
         return call_(f.__func__, f.__self__, *args, **keywords)
     if kind is functools.partial:
         return call_(f.func, *f.args, *args, **{**f.keywords, **keywords})
+    if isinstance(f, Checkpointed):
+        return call_(f.f, *args, **keywords)
     if isinstance(f, type):
         return made(f, args, keywords)
     method: Any = kind.__call__

@@ -45,6 +45,8 @@ NUMBERS = (bool, int, float, complex)
 class Absent:
     """No value on this side: it is never read there."""
 
+    __constant__ = True
+
     def __repr__(self):
         return "absent"
 
@@ -56,6 +58,7 @@ ABSENT = Absent()
 class Out:
     """Output number `index` of the trace that a value was made in."""
 
+    __constant__ = True
     index: int
     kind: Any
 
@@ -70,6 +73,7 @@ class Slot:
         path: of which variable it is a part.
     """
 
+    __constant__ = True
     first: Any
     second: Any
     kind: Any
@@ -181,6 +185,8 @@ class Join:
         outs: the traced arrays that the trace which is running hands over.
         changed: a join found something that the description did not hold before.
     """
+
+    __constant__ = True
 
     def __init__(self, region: Region, known: dict[int, Any], loose: set[int] | None = None):
         self.region, self.known, self.loose = region, known, loose or set()

@@ -277,12 +277,7 @@ class Loop:
 
     def next(self, outs) -> list:
         """The carried arrays after an iteration; `None` where an output is left out."""
-        return [
-            None
-            if isinstance(slot.second, Out) and outs[slot.second.index] is None
-            else resolve(slot.second, outs, slot.kind)
-            for slot in self.slots
-        ]
+        return next_of(self.slots)(outs)
 
     def y_slots(self) -> list[Slot]:
         found: dict[Slot, None] = {}
@@ -312,6 +307,20 @@ class Loop:
         ]
         self.links.inside += self.inside
         return values
+
+
+def next_of(slots: list[Slot]) -> Callable:
+    """The carried arrays after an iteration, of its outputs."""
+
+    def following(outs):
+        return [
+            None
+            if isinstance(slot.second, Out) and outs[slot.second.index] is None
+            else resolve(slot.second, outs, slot.kind)
+            for slot in slots
+        ]
+
+    return following
 
 
 def collect_slots(part, found: dict[Slot, None]) -> None:
@@ -357,8 +366,10 @@ class WhileLoop(Loop):
         def go(carry):
             return both(carry[test], self.is_fine(carry))
 
+        run, following = self.run, next_of(self.slots)
+
         def step(carry):
-            return self.next(self.run(*carry))
+            return following(run(*carry))
 
         if not self.ys:
             self.collected = ()
@@ -371,13 +382,13 @@ class WhileLoop(Loop):
         return self.finish(end)
 
     def maker(self, part):
-        slots = self.y_slots()
+        slots, run, carried = self.y_slots(), self.run, self.links
 
         def make(*carry):
-            outs = self.run(*carry)
+            outs = run(*carry)
             leaves = {slot: resolve(slot.second, outs, slot.kind) for slot in slots}
             memo: dict = {}
-            return build(part, leaves, memo), self.links.built(memo)
+            return build(part, leaves, memo), carried.built(memo)
 
         return make
 
@@ -452,9 +463,11 @@ def scanned(loop: ForLoop, kinds: list, columns: list, turned: bool, length: int
         turned, current().step,
     )  # fmt: skip
 
+    slots = loop.y_slots()
+
     def leaves(rows):
         outs = kept.outputs(rows)
-        return {slot: resolve(slot.second, outs, slot.kind) for slot in loop.y_slots()}
+        return {slot: resolve(slot.second, outs, slot.kind) for slot in slots}
 
     arrays = kept.columns
     if turned:  # the first item of what is collected is that of the first iteration
