@@ -447,3 +447,30 @@ MORE = [returns_from_two_loops, penalty, recomputed, named_tuples, first_or_leas
 @pytest.mark.parametrize("f", MORE, ids=lambda f: f.__name__)
 def test_nested_exits_penalties_and_structures_equal_eager_ones(f, rng):
     test_loops_over_rows_equal_eager_ones(f, rng)
+
+
+def products_with_what_stays(rows):
+    total, weight = jnp.zeros((3, 3)), jnp.eye(3) * 0.3
+    for row in rows:
+        shared = weight @ weight
+        total = total + jnp.outer(row, row) @ shared + shared
+        weight = weight
+    return (total * total).sum()
+
+
+def weights_of_every_kind(rows):
+    a, b = rows[:3], rows[:3] * 0.1
+    state = jnp.zeros(3)
+    for row in rows:
+        fixed = jnp.tanh(b)
+        state = jnp.tanh(a @ state + fixed @ row + a.T @ (fixed @ row) + b[0])
+    return (state * state).sum()
+
+
+@pytest.mark.parametrize("f", [products_with_what_stays, weights_of_every_kind])
+def test_products_of_a_loop_equal_eager_ones(f, rng):
+    test_loops_over_rows_equal_eager_ones(f, rng)
+    rows = jnp.ones((7, 3))
+    lines = flux.lower(lambda r: flux.gradient(f, r)[0], rows).as_text().splitlines()
+    more = flux.lower(lambda r: flux.gradient(f, r)[0], jnp.ones((50, 3))).as_text().splitlines()
+    assert len(lines) == len(more)  # it has stayed a loop

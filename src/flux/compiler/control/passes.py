@@ -82,6 +82,7 @@ class Body:
         rows: the variables that differ by iteration in a known way; `carry`: the carried ones.
         outs: what it hands over; `makers`: which equation makes a variable.
         fixed: variables that are the same in every iteration, with their values.
+        varying: those that differ.
     """
 
     def __init__(self, run, kinds: list, rows: int):
@@ -96,6 +97,10 @@ class Body:
         self.equations, self.outs = list(jaxpr.eqns), list(jaxpr.outvars)
         self.rows, self.carry = list(jaxpr.invars[:rows]), list(jaxpr.invars[rows:])
         self.fixed: dict[Any, Any] = dict(zip(jaxpr.constvars, closed.consts, strict=True))
+        self.varying = {*self.rows, *self.carry}
+        for equation in self.equations:
+            if self.varying.intersection(sources(equation)) or equation.effects:
+                self.varying.update(equation.outvars)
         self.makers = {v: e for e in self.equations for v in e.outvars}
         self.uses: dict[Any, int] = {}
         for var in [v for e in self.equations for v in sources(e)] + [
@@ -157,15 +162,11 @@ class Early:
 
     def products(self) -> list:
         """The results of products that are early, and differ by iteration."""
-        varying = {*self.body.rows}
         found = []
         for equation in self.body.equations:
-            if not all(v in self.known for v in sources(equation)):
-                continue
-            if varying.intersection(sources(equation)):
-                varying.update(equation.outvars)
-                if equation.primitive.name in PRODUCTS:
-                    found += equation.outvars
+            early = all(v in self.known for v in sources(equation))
+            if early and equation.primitive.name in PRODUCTS:
+                found += [v for v in equation.outvars if v in self.body.varying]
         return found
 
 
@@ -257,13 +258,13 @@ def as_sum(body: Body, var, stacked: set) -> Sum | None:
             return None
         if equation.primitive.name == "dot_general":
             _, (batch, _) = equation.params["dimension_numbers"]
-            both = all(not isinstance(v, Literal) and v not in body.fixed for v in equation.invars)
+            both = all(not isinstance(v, Literal) and v in body.varying for v in equation.invars)
             return Sum(equation, tail[::-1]) if both and not batch else None
         if equation.primitive.name not in TAIL or body.uses[var] != 1:
             return None
         (source,) = equation.invars
         tail.append(equation)
-        if equation.primitive.name == "reduce_sum" and source in stacked:
+        if equation.primitive.name == "reduce_sum" and source in stacked & body.varying:
             return Sum(source, tail[::-1])
         var = source
 
@@ -327,7 +328,7 @@ class Kept:
 def to_keep(body: Body, early: Early, outs: list[int]) -> list:
     """The variables that a loop keeps, so that the outputs `outs` can be made of them again."""
     wanted = dict.fromkeys([body.outs[i] for i in outs if not isinstance(body.outs[i], Literal)])
-    plain = [v for v in wanted if v not in body.fixed]
+    plain = [v for v in wanted if v in body.varying]
     if not enabled("recompute"):
         return plain
     hard = {v for e in body.equations if e.primitive.name not in CHEAP for v in e.outvars}
@@ -336,7 +337,7 @@ def to_keep(body: Body, early: Early, outs: list[int]) -> list:
     for equation in body.needed(plain, given):
         used.update(dict.fromkeys([v for v in sources(equation) if v in given]))
     used.update(dict.fromkeys([v for v in plain if v in given]))
-    again = [v for v in used if v not in body.fixed]
+    again = [v for v in used if v in body.varying]
     return again if MUCH * size(again, early) <= size(plain, early) else plain
 
 
