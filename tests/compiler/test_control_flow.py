@@ -474,3 +474,15 @@ def test_products_of_a_loop_equal_eager_ones(f, rng):
     lines = flux.lower(lambda r: flux.gradient(f, r)[0], rows).as_text().splitlines()
     more = flux.lower(lambda r: flux.gradient(f, r)[0], jnp.ones((50, 3))).as_text().splitlines()
     assert len(lines) == len(more)  # it has stayed a loop
+
+
+def test_a_loop_that_is_written_out_is_told_when_asked(monkeypatch, capsys):
+    def growing(x):
+        kept = []
+        for i in range(6):
+            kept.append(x * i)
+        return sum(kept)
+
+    monkeypatch.setenv("FLUX_EXPLAIN", "1")
+    assert float(flux.jit(growing)(jnp.float32(2))) == 30.0
+    assert "for i in range(6): is written out" in capsys.readouterr().err

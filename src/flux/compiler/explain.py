@@ -7,12 +7,17 @@ import sys
 
 from flux.compiler.plan import Plan
 
-__all__ = ["change_of_shape", "difference", "say"]
+__all__ = ["change_of_shape", "difference", "say", "tell"]
 
 
 def say(name: str, reason: str) -> None:
     """Tell the user, on standard error, that `name` is compiled again."""
-    print(f"flux: {name} is compiled again: {reason}", file=sys.stderr)
+    tell(f"{name} is compiled again: {reason}")
+
+
+def tell(text: str) -> None:
+    """Write a line about what is compiled, on standard error."""
+    print(f"flux: {text}", file=sys.stderr)
 
 
 def difference(old: Plan, new: Plan) -> str:

@@ -6,6 +6,7 @@ start: variables that it assigns, and changes of things that it reaches. The res
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -32,6 +33,7 @@ from flux.compiler.control.records import (
 )
 from flux.compiler.control.replay import Replayed, keeping_loop, reverse
 from flux.compiler.control.traces import state_of, traced
+from flux.compiler.explain import tell
 from flux.errors import StagingError, source_line
 from flux.ir.regions import Region
 
@@ -79,14 +81,16 @@ def for_(body: Callable, iterable, inits: tuple, region: Region) -> Ended:
     except Exception as error:
         if items.length > MOST_UNROLLED:
             raise
-        problem = error
-    return unrolled(body, iterable if numbers else items, inits, region, problem)
+        explain(error, region)
+    return in_python(body, iterable if numbers else items, inits, region)
 
 
-def unrolled(body: Callable, iterable, inits: tuple, region: Region, problem: Exception) -> Ended:
-    """The loop written out: its first iteration by itself, if that helps, or all of them."""
-    del problem
-    return in_python(body, iterable, inits, region)
+def explain(problem: Exception, region: Region) -> None:
+    """Say why a loop is written out, if the user asks."""
+    if os.environ.get("FLUX_EXPLAIN"):
+        where = source_line(region.filename, region.where.line)
+        reason = str(problem).partition("\n")[0]
+        tell(f"the loop at {where} is written out, iteration by iteration: {reason}")
 
 
 def in_python(body: Callable, iterable, inits: tuple, region: Region) -> Ended:
