@@ -207,11 +207,11 @@ def _container_gradient(value, store, memo, made):
 
     if isinstance(value, list):
         made[id(value)] = result = []
-        result.extend(slot(i, item) for i, item in enumerate(parts))
+        result.extend([slot(i, item) for i, item in enumerate(parts)])
         return result
     if isinstance(value, dict):
         made[id(value)] = result = {}
-        result.update((key, slot(key, item)) for key, item in parts.items())
+        result.update([(key, slot(key, item)) for key, item in parts.items()])
         return result
     if isinstance(value, FunctionType):
         made[id(value)] = result = {}
@@ -219,9 +219,9 @@ def _container_gradient(value, store, memo, made):
             zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
         )
         result.update(
-            (name, slot("cell_contents", item, cells[name])) for name, item in parts.items()
+            [(name, slot("cell_contents", item, cells[name])) for name, item in parts.items()]
         )
-        if all(part is None for part in result.values()):
+        if all([part is None for part in result.values()]):
             made[id(value)] = result = None
         return result
     made[id(value)] = result = blank(type(value))
