@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from types import (
     BuiltinFunctionType,
@@ -504,8 +505,7 @@ def entry_of(f: FunctionType) -> Entry:
 def _program(f: FunctionType) -> Program:
     known = PROGRAMS.get(id(f.__code__))
     if known is not None:
-        program = known[1]
-        lower_collects(program.block)
+        program = replace(known[1], block=lower_collects(known[1].block))
         take_keywords(program)
         return program
     try:
