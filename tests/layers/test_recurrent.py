@@ -460,6 +460,11 @@ def test_layers_refuse_what_does_not_fit(kind):
         model(np.ones((2, 7, 3)), state)
 
 
+def test_a_cell_over_time_refuses_other_widths():
+    with pytest.raises(ShapeError, match=r"GRUCell\(3, 4\), `cell` of Recurrence.*\(2, 7, 5\)"):
+        Recurrence(GRUCell(3, 4))(np.ones((2, 7, 5)))
+
+
 @pytest.mark.parametrize("lengths", [[3], [3.0, 1.0], [8, 1], [-1, 2]])
 def test_lengths_that_do_not_fit_are_refused(lengths):
     with pytest.raises(ShapeError, match=r"LSTM\(3, 4\) got lengths"):

@@ -33,6 +33,7 @@ class Bidirectional:
     Source: Schuster and Paliwal (1997), Bidirectional recurrent neural networks.
 
     >>> import numpy as np
+    >>> from flux.layers import LSTM
     >>> Bidirectional(LSTM(3, 4))(np.ones((2, 5, 3))).shape
     (2, 5, 8)
     """
@@ -75,8 +76,8 @@ def joined(y, z):
     return namespace(y, z).concatenate([y, z], axis=-1)
 
 
-def turned(x, lengths=None):
-    """Reverse the time of each example, within its length."""
+def turned(x, lengths):
+    """Reverse the time of each example, within its length if there are lengths."""
     if lengths is None:
         return namespace(x).flip(x, axis=1)
     xp = namespace(x, lengths)
@@ -87,5 +88,5 @@ def turned(x, lengths=None):
 
 
 @rule(turned)
-def _turned_rule(x, lengths=None):
+def _turned_rule(x, lengths):
     return turned(x, lengths), lambda ct: (turned(ct, lengths), None)

@@ -60,9 +60,10 @@ class Recurrence:
         self.cell = cell
 
     def __call__(self, x, state=None, *, return_state=False, lengths=None):
+        check_sequence(self, x)
         if isinstance(self.cell, Cell):
             x = convert(x, self.cell.weight)
-        check_sequence(self, x)
+            check_width(self.cell, x, self.cell.n_in)
         live = counts(self, x, lengths)
         y, state = run(self.cell, time_first(x, live), state, live)
         y = swap(y)
