@@ -1,6 +1,8 @@
 """Layers: objects with parameters that are called on arrays. Any callable is one."""
 
+from flux.layers.bidirectional import Bidirectional
 from flux.layers.branches import Flatten, Maxout, PairwiseFusion, Parallel, SkipConnection
+from flux.layers.cells import GRUCell, GRUv3Cell, LSTMCell, RNNCell, initialstates
 from flux.layers.chain import Chain
 from flux.layers.conv import Conv, ConvTranspose, DepthwiseConv
 from flux.layers.dense import Bilinear, Dense, Scale
@@ -17,6 +19,7 @@ from flux.layers.pool import (
     MaxPool,
     MeanPool,
 )
+from flux.layers.recurrent import GRU, LSTM, RNN, GRUv3, Recurrence
 from flux.layers.summary import Summary, outputsize, summary
 
 __all__ = [
@@ -24,6 +27,7 @@ __all__ = [
     "AdaptiveMeanPool",
     "AlphaDropout",
     "BatchNorm",
+    "Bidirectional",
     "Bilinear",
     "Chain",
     "Conv",
@@ -34,10 +38,16 @@ __all__ = [
     "Embedding",
     "EmbeddingBag",
     "Flatten",
+    "GRU",
+    "GRUCell",
+    "GRUv3",
+    "GRUv3Cell",
     "GlobalMaxPool",
     "GlobalMeanPool",
     "GroupNorm",
     "InstanceNorm",
+    "LSTM",
+    "LSTMCell",
     "LayerNorm",
     "MaxPool",
     "Maxout",
@@ -45,9 +55,13 @@ __all__ = [
     "PairwiseFusion",
     "Parallel",
     "RMSNorm",
+    "RNN",
+    "RNNCell",
+    "Recurrence",
     "Scale",
     "SkipConnection",
     "Summary",
+    "initialstates",
     "layer",
     "outputsize",
     "summary",
