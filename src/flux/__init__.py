@@ -21,7 +21,8 @@ ROOMS = {
     "flux.layers": "layer Chain Dense Scale Bilinear Flatten Maxout Parallel PairwiseFusion "
     "SkipConnection Embedding EmbeddingBag Conv ConvTranspose DepthwiseConv MaxPool MeanPool "
     "AdaptiveMaxPool AdaptiveMeanPool GlobalMaxPool GlobalMeanPool Dropout AlphaDropout BatchNorm "
-    "GroupNorm InstanceNorm LayerNorm RMSNorm trainmode testmode summary outputsize",
+    "GroupNorm InstanceNorm LayerNorm RMSNorm trainmode testmode summary outputsize "
+    "MultiHeadAttention RotaryEmbedding",
     "flux.functional": "celu elu gelu glu hardsigmoid hardswish hardtanh identity leakyrelu lisht "
     "logcosh logsigmoid logsoftmax mish relu relu6 rrelu selu sigmoid silu softmax softplus "
     "softshrink softsign swish tanh tanhshrink trelu",

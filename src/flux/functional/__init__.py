@@ -17,6 +17,7 @@ from flux.functional.activations import (
     tanh,
     tanhshrink,
 )
+from flux.functional.attention import attention_weights, dot_product_attention, rotary
 from flux.functional.conv import conv, conv_transpose
 from flux.functional.dropout import dropout, mask_out
 from flux.functional.gather import lookup
@@ -42,9 +43,11 @@ from flux.functional.special import erf
 
 __all__ = [
     "affine",
+    "attention_weights",
     "celu",
     "conv",
     "conv_transpose",
+    "dot_product_attention",
     "dropout",
     "elu",
     "erf",
@@ -73,6 +76,7 @@ __all__ = [
     "relu",
     "relu6",
     "rmsnorm",
+    "rotary",
     "rrelu",
     "selu",
     "sigmoid",

@@ -1,15 +1,16 @@
-"""Pick rows of a table, and the adjoint: add rows into a table."""
+"""Pick rows of a table, and the adjoint: add rows into a table; overwrite a run of them."""
 
 from __future__ import annotations
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from flux.ad import nograd, rule
 from flux.errors import LabelError, user_line
 from flux.functional.arrays import is_traced, namespace
 
-__all__ = ["lookup"]
+__all__ = ["add_rows", "lookup", "put"]
 
 
 def lookup(table, index, /):
@@ -57,6 +58,48 @@ def add_rows(rows, index, shape, /):
 @rule(add_rows)
 def _add_rows_rule(rows, index, shape, /):
     return add_rows(rows, index, shape), lambda ct: (lookup(ct, index), None, None)
+
+
+def put(x, part, start, /):
+    """`x` with `part` in the place of the entries from `start` on, along the second axis.
+
+    Args:
+        x: an array of two axes or more.
+        part: fewer or equally many entries along that axis, otherwise of the same shape.
+        start: an integer, of a compiled program too; there must be room behind it.
+
+    >>> put(np.zeros((1, 4)), np.ones((1, 2)), 1).tolist()
+    [[0.0, 1.0, 1.0, 0.0]]
+    """
+    if namespace(x, part, start) is np:
+        y = np.array(x)
+        y[:, start : start + part.shape[1]] = part
+        return y
+    return lax.dynamic_update_slice_in_dim(jnp.asarray(x), part.astype(x.dtype), start, axis=1)
+
+
+@rule(put)
+def _put_rule(x, part, start, /):
+    def back(ct):
+        return put(ct, 0 * part, start), cut(ct, start, part.shape[1]).astype(part.dtype), None
+
+    return put(x, part, start), back
+
+
+def cut(x, start, count, /):
+    """The `count` entries of `x` from `start` on, along the second axis.
+
+    >>> cut(np.arange(4.0)[None], 1, 2).tolist()
+    [[1.0, 2.0]]
+    """
+    if namespace(x, start) is np:
+        return x[:, start : start + count]
+    return lax.dynamic_slice_in_dim(jnp.asarray(x), start, count, axis=1)
+
+
+@rule(cut)
+def _cut_rule(x, start, count, /):
+    return cut(x, start, count), lambda ct: (put(0 * x, ct, start), None, None)
 
 
 @nograd

@@ -1,5 +1,6 @@
 """Layers: objects with parameters that are called on arrays. Any callable is one."""
 
+from flux.layers.attention import KeyValueCache, MultiHeadAttention, RotaryEmbedding
 from flux.layers.branches import Flatten, Maxout, PairwiseFusion, Parallel, SkipConnection
 from flux.layers.chain import Chain
 from flux.layers.conv import Conv, ConvTranspose, DepthwiseConv
@@ -38,13 +39,16 @@ __all__ = [
     "GlobalMeanPool",
     "GroupNorm",
     "InstanceNorm",
+    "KeyValueCache",
     "LayerNorm",
     "MaxPool",
     "Maxout",
     "MeanPool",
+    "MultiHeadAttention",
     "PairwiseFusion",
     "Parallel",
     "RMSNorm",
+    "RotaryEmbedding",
     "Scale",
     "SkipConnection",
     "Summary",
