@@ -9,14 +9,15 @@ NAMES = """
 AdaptiveMaxPool AdaptiveMeanPool AlphaDropout BatchNorm Bilinear Chain Conv ConvTranspose
 DataLoader Dense DepthwiseConv Dropout Embedding EmbeddingBag Flatten FluxError GlobalMaxPool
 GlobalMeanPool GroupNorm InstanceNorm LabelError LayerNorm MaxPool Maxout MeanPool ModelFileError
-MultiHeadAttention NonFiniteLoss NotDifferentiable PairwiseFusion Parallel RMSNorm RotaryEmbedding
-Scale ShapeError SkipConnection SourceError StagingError adjust celu check_rule checkpoint
-code_adjoint code_ir data datasets elu freeze functional gelu glu grad gradient hardsigmoid
-hardswish hardtanh hessian hook identity init jacobian jit kfolds layer layers leakyrelu lisht
-logcosh logsigmoid logsoftmax losses lower metrics mish nograd onecold onehot onehotbatch optim
-outputsize pullback pushforward relu relu6 restore rrelu rule save seed selu setup sigmoid silu
-softmax softplus softshrink softsign splitobs stop_gradient summary swish tanh tanhshrink testmode
-thaw train trainmode trainstep trelu update value_and_grad vmap withgradient within_gradient
+MultiHeadAttention NonFiniteLoss NotDifferentiable PairwiseFusion Parallel PixelShuffle RMSNorm
+RotaryEmbedding Scale ShapeError SkipConnection SourceError StagingError Upsample WeightNorm
+adjust celu check_rule checkpoint code_adjoint code_ir data datasets elu freeze functional gelu
+glu grad gradient hardsigmoid hardswish hardtanh hessian hook identity init jacobian jit kfolds
+layer layers leakyrelu lisht logcosh logsigmoid logsoftmax losses lower metrics mish nograd
+onecold onehot onehotbatch optim outputsize pullback pushforward relu relu6 restore rrelu rule
+save seed selu setup sigmoid silu softmax softplus softshrink softsign splitobs stop_gradient
+summary swish tanh tanhshrink testmode thaw train trainmode trainstep trelu update value_and_grad
+vmap withgradient within_gradient
 """
 
 

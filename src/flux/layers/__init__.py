@@ -18,7 +18,9 @@ from flux.layers.pool import (
     MaxPool,
     MeanPool,
 )
+from flux.layers.resize import PixelShuffle, Upsample
 from flux.layers.summary import Summary, outputsize, summary
+from flux.layers.weightnorm import WeightNorm
 
 __all__ = [
     "AdaptiveMaxPool",
@@ -47,11 +49,14 @@ __all__ = [
     "MultiHeadAttention",
     "PairwiseFusion",
     "Parallel",
+    "PixelShuffle",
     "RMSNorm",
     "RotaryEmbedding",
     "Scale",
     "SkipConnection",
     "Summary",
+    "Upsample",
+    "WeightNorm",
     "layer",
     "outputsize",
     "summary",
