@@ -19,6 +19,7 @@ from flux.functional.activations import (
 )
 from flux.functional.attention import attention_weights, dot_product_attention, rotary
 from flux.functional.conv import conv, conv_transpose
+from flux.functional.ctc import ctc_loss
 from flux.functional.dropout import dropout, mask_out
 from flux.functional.gather import gather, lookup, scatter
 from flux.functional.linear import linear
@@ -50,6 +51,7 @@ __all__ = [
     "celu",
     "conv",
     "conv_transpose",
+    "ctc_loss",
     "dot_product_attention",
     "dropout",
     "elu",
