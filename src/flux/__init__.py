@@ -22,7 +22,8 @@ ROOMS = {
     "SkipConnection Embedding EmbeddingBag Conv ConvTranspose DepthwiseConv MaxPool MeanPool "
     "AdaptiveMaxPool AdaptiveMeanPool GlobalMaxPool GlobalMeanPool Dropout AlphaDropout BatchNorm "
     "GroupNorm InstanceNorm LayerNorm RMSNorm RNN LSTM GRU GRUv3 RNNCell LSTMCell GRUCell "
-    "GRUv3Cell Recurrence Bidirectional initialstates trainmode testmode summary outputsize",
+    "GRUv3Cell Recurrence Bidirectional initialstates trainmode testmode summary outputsize "
+    "MultiHeadAttention RotaryEmbedding Upsample PixelShuffle WeightNorm",
     "flux.functional": "celu elu gelu glu hardsigmoid hardswish hardtanh identity leakyrelu lisht "
     "logcosh logsigmoid logsoftmax mish relu relu6 rrelu selu sigmoid silu softmax softplus "
     "softshrink softsign swish tanh tanhshrink trelu",

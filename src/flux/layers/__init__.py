@@ -1,5 +1,6 @@
 """Layers: objects with parameters that are called on arrays. Any callable is one."""
 
+from flux.layers.attention import KeyValueCache, MultiHeadAttention, RotaryEmbedding
 from flux.layers.bidirectional import Bidirectional
 from flux.layers.branches import Flatten, Maxout, PairwiseFusion, Parallel, SkipConnection
 from flux.layers.cells import GRUCell, GRUv3Cell, LSTMCell, RNNCell, initialstates
@@ -20,7 +21,9 @@ from flux.layers.pool import (
     MeanPool,
 )
 from flux.layers.recurrent import GRU, LSTM, RNN, GRUv3, Recurrence
+from flux.layers.resize import PixelShuffle, Upsample
 from flux.layers.summary import Summary, outputsize, summary
+from flux.layers.weightnorm import WeightNorm
 
 __all__ = [
     "AdaptiveMaxPool",
@@ -48,12 +51,15 @@ __all__ = [
     "InstanceNorm",
     "LSTM",
     "LSTMCell",
+    "KeyValueCache",
     "LayerNorm",
     "MaxPool",
     "Maxout",
     "MeanPool",
+    "MultiHeadAttention",
     "PairwiseFusion",
     "Parallel",
+    "PixelShuffle",
     "RMSNorm",
     "RNN",
     "RNNCell",
@@ -62,6 +68,9 @@ __all__ = [
     "SkipConnection",
     "Summary",
     "initialstates",
+    "RotaryEmbedding",
+    "Upsample",
+    "WeightNorm",
     "layer",
     "outputsize",
     "summary",
