@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import optax
 from optax.contrib import muon
 
+from flux.optim.inject import wide
 from flux.optim.rule import OptimiserChain, as_transform, rule
 
 __all__ = [
@@ -230,8 +231,3 @@ class MixedPrecision(OptimiserChain):
             return steps, (masters, inner_state)
 
         return optax.GradientTransformation(init, update)  # type: ignore[arg-type]
-
-
-def wide(x):
-    """A half-precision array as float32; others as they are."""
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
