@@ -86,7 +86,9 @@ def apply_gradients(opt: Optimiser, model, grads) -> None:
     found = matching(opt, model)
     values = [jnp.asarray(p.value) for p in found]
     given = [None if p.name in opt.frozen else p.gradient(grads) for p in found]
-    gradients = [jnp.zeros_like(v) if g is None else g for g, v in zip(given, values, strict=True)]
+    pairs = zip(given, values, strict=True)
+    # The gradient of a complex number has JAX's convention: downhill is against its conjugate.
+    gradients = [jnp.zeros_like(v) if g is None else jnp.conj(g) for g, v in pairs]
     transform: Any = as_transform(opt.rule)
     steps, opt.state = transform.update(gradients, opt.state, values)
     for parameter, value, grad, step in zip(found, values, given, steps, strict=True):
