@@ -10,11 +10,11 @@ AdaptiveMaxPool AdaptiveMeanPool AlphaDropout BatchNorm Bilinear Chain Conv Conv
 Dense DepthwiseConv Dropout Embedding EmbeddingBag Flatten FluxError GlobalMaxPool GlobalMeanPool
 GroupNorm InstanceNorm LabelError LayerNorm MaxPool Maxout MeanPool ModelFileError NonFiniteLoss
 NotDifferentiable PairwiseFusion Parallel RMSNorm Scale ShapeError SkipConnection SourceError
-StagingError adjust celu check_rule checkpoint code_adjoint code_ir data datasets elu freeze
-functional gelu glu grad gradient hardsigmoid hardswish hardtanh hessian hook identity init jacobian
-jit kfolds layer layers leakyrelu lisht logcosh logsigmoid logsoftmax losses lower metrics mish
-nograd onecold onehot onehotbatch optim outputsize pullback pushforward relu relu6 restore rrelu
-rule save schedules seed selu setup sigmoid silu softmax softplus softshrink softsign splitobs
+StagingError adjust callbacks celu check_rule checkpoint code_adjoint code_ir data datasets elu
+freeze functional gelu glu grad gradient hardsigmoid hardswish hardtanh hessian hook identity init
+jacobian jit kfolds layer layers leakyrelu lisht logcosh logsigmoid logsoftmax losses lower metrics
+mish nograd onecold onehot onehotbatch optim outputsize pullback pushforward relu relu6 restore
+rrelu rule save schedules seed selu setup sigmoid silu softmax softplus softshrink softsign splitobs
 stop_gradient summary swish tanh tanhshrink testmode thaw train trainmode trainstep trelu update
 value_and_grad vmap withgradient within_gradient
 """

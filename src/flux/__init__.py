@@ -37,6 +37,7 @@ ROOMS = {
     "SourceError StagingError",
 }
 SUBJECTS = {  # rooms that are used by their own name: flux.losses.mse
+    "callbacks": "flux.train.callbacks",
     "data": "flux.data",
     "datasets": "flux.data.datasets",
     "functional": "flux.functional",

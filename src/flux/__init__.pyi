@@ -132,6 +132,7 @@ from flux.random import (
     seed as seed,
 )
 from flux.train import (
+    callbacks as callbacks,
     train as train,
     trainstep as trainstep,
 )

@@ -216,6 +216,14 @@ def test_a_transformation_of_optax_is_a_rule():
     )
 
 
+def test_hyperparameters_that_optax_injects_are_adjusted():
+    model = {"w": jnp.zeros(2)}
+    opt = flux.setup(optax.inject_hyperparams(optax.sgd)(learning_rate=0.1), model)
+    flux.adjust(opt, learning_rate=0.5)
+    flux.update(opt, model, {"w": np.float32([1.0, 2.0])})
+    np.testing.assert_allclose(model["w"], [-0.5, -1.0])
+
+
 @pytest.mark.parametrize(
     "rule", [optim.Descent(0.1), optim.Adam(0.1), optim.AdaGrad(0.5), optim.AMSGrad(0.1)], ids=repr
 )

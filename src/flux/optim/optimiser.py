@@ -13,7 +13,6 @@ from jax.core import Tracer
 
 from flux.compiler import jit
 from flux.errors import FluxError
-from flux.optim.inject import RuleState
 from flux.optim.parameters import Parameter, parameters
 from flux.optim.rule import as_transform
 
@@ -169,13 +168,13 @@ def adjust(opt: Optimiser, lr: float | None = None, **hyper: Any) -> None:
     for state in states:
         for key in flat.keys() & state.hyperparams.keys():
             state.hyperparams[key] = jnp.asarray(flat[key], state.hyperparams[key].dtype)
-            if key in state.held:
+            if key in getattr(state, "held", ()):
                 state.held[key] = jnp.ones((), bool)
 
 
-def rule_states(state) -> Iterator[RuleState]:
-    """The states of rules inside an optax state."""
-    if isinstance(state, RuleState):
+def rule_states(state) -> Iterator[Any]:
+    """The states with hyperparameters inside an optax state, those of optax's own making too."""
+    if isinstance(getattr(state, "hyperparams", None), dict):
         yield state
     if isinstance(state, tuple):
         for part in state:

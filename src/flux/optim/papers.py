@@ -95,10 +95,8 @@ def amsgrad(beta, eps) -> optax.GradientTransformation:
         return Moments(zeros(params), squares(params), squares(params))
 
     def update(grads, state, params=None):
-        m = jax.tree.map(lambda m, g: beta[0] * m + (1 - beta[0]) * g, state.first, grads)
-        v = jax.tree.map(
-            lambda v, g: beta[1] * v + (1 - beta[1]) * jnp.abs(g) ** 2, state.second, grads
-        )
+        m = averages(state.first, grads, beta[0])
+        v = averages(state.second, jax.tree.map(lambda g: jnp.abs(g) ** 2, grads), beta[1])
         most = jax.tree.map(jnp.maximum, state.largest, v)
         steps = jax.tree.map(lambda m, v: m / (jnp.sqrt(v) + eps), m, most)
         return steps, Moments(m, v, most)
