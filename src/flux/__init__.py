@@ -39,6 +39,7 @@ ROOMS = {
     "SourceError StagingError",
 }
 SUBJECTS = {  # rooms that are used by their own name: flux.losses.mse
+    "callbacks": "flux.train.callbacks",
     "data": "flux.data",
     "datasets": "flux.data.datasets",
     "functional": "flux.functional",
@@ -47,6 +48,7 @@ SUBJECTS = {  # rooms that are used by their own name: flux.losses.mse
     "losses": "flux.losses",
     "metrics": "flux.metrics",
     "optim": "flux.optim",
+    "schedules": "flux.schedules",
 }
 HOME = {name: room for room, names in ROOMS.items() for name in names.split()}
 

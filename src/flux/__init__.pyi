@@ -8,6 +8,7 @@ from flux import (
     losses as losses,
     metrics as metrics,
     optim as optim,
+    schedules as schedules,
 )
 from flux.ad import (
     check_rule as check_rule,
@@ -147,6 +148,7 @@ from flux.random import (
     seed as seed,
 )
 from flux.train import (
+    callbacks as callbacks,
     train as train,
     trainstep as trainstep,
 )
