@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 
 from flux.cli import main
 from flux.cli.images import as_text, read_images
-from flux.cli.train import interrupted_between_steps
+from flux.cli.training import interrupted_between_steps
 from flux.data.datasets import digits
 from flux.errors import FluxError
 
@@ -103,7 +103,7 @@ def test_images_that_do_not_fit_are_refused(tmp_path, content, words):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["train", "resnet"], "there are: mlp"),
+        (["train", "nothing"], "there are: "),
         (["predict", "nothing.safetensors"], "does not exist"),
         (["train", "mlp", "--out", os.devnull], "cannot be made a folder"),
     ],

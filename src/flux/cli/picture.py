@@ -1,4 +1,4 @@
-"""The picture of a training run: its curves, and what was read in some held-out images."""
+"""The picture of a training run: its curves, and what was read in held-out images."""
 
 from __future__ import annotations
 
@@ -17,35 +17,39 @@ RED, GREY = "#c53030", "#4a5568"
 def draw(
     path: Path,
     losses: list[float],
-    accuracies: list[float],
-    images: np.ndarray,
-    guesses: np.ndarray,
-    labels: np.ndarray,
+    measures: list[float],
+    what: str,
+    seen: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
 ) -> None:
     """Write the picture.
 
     Args:
         path: the file, of a kind that matplotlib writes.
         losses: the loss of each epoch.
-        accuracies: the accuracy on held-out images after each epoch.
-        images, guesses, labels: the held-out images, what the model reads, what they are.
+        measures: by what the model is judged, on held-out data after each epoch.
+        what: what that is.
+        seen: held-out images, what the model takes them for, what they are.
 
     Raises: ``FluxError`` with the way to install it, if matplotlib is not there.
     """
-    figure = empty_figure(12, 4.6)
-    halves = figure.subfigures(1, 2, squeeze=False, width_ratios=(1, 1.5))
-    _curves(halves[0, 0], losses, accuracies)
-    _grid(halves[0, 1], images, guesses, labels)
+    figure = empty_figure(12 if seen else 4.8, 4.6)
+    shares = (1, 1.5) if seen else (1,)
+    parts = figure.subfigures(1, len(shares), squeeze=False, width_ratios=shares)
+    _curves(parts[0, 0], losses, measures, what)
+    if seen:
+        _grid(parts[0, 1], *seen)
     figure.savefig(path, dpi=120)
 
 
-def _curves(figure, losses: list[float], accuracies: list[float]) -> None:
+def _curves(figure, losses: list[float], measures: list[float], what: str) -> None:
     epochs = np.arange(1, len(losses) + 1)
+    share = what == "accuracy"
     above, below = figure.subplots(2, 1, sharex=True)
     above.plot(epochs, losses, color=BLUE)
-    above.set(ylabel="training loss", yscale="log")
-    below.plot(epochs[: len(accuracies)], 100 * np.asarray(accuracies), color=ORANGE)
-    below.set(ylabel="held-out accuracy, %", xlabel="epoch")
+    above.set(ylabel="training loss", yscale="log" if min(losses, default=0) > 0 else "linear")
+    shown = 100 * np.asarray(measures) if share else measures
+    below.plot(epochs, shown, color=ORANGE)
+    below.set(ylabel=f"held-out {what}{', %' if share else ''}", xlabel="epoch")
     for axes in (above, below):
         plain(axes)
 
@@ -53,7 +57,7 @@ def _curves(figure, losses: list[float], accuracies: list[float]) -> None:
 def _grid(figure, images, guesses, labels) -> None:
     wrong = np.flatnonzero(guesses != labels)
     figure.suptitle(
-        f"held-out digits: {len(labels) - len(wrong)} of {len(labels)} right; wrong ones in red",
+        f"held-out images: {len(labels) - len(wrong)} of {len(labels)} right; wrong ones in red",
         fontsize=11,
     )
     chosen = _chosen(wrong, len(labels))

@@ -15,13 +15,11 @@ from rich.columns import Columns
 from rich.console import Console
 from rich.text import Text
 
-import flux
-from flux import zoo
 from flux.cli.images import as_text, read_images
-from flux.errors import FluxError, ModelFileError
-from flux.io.checkpoint import read_extra
+from flux.cli.task import classify, of_file
+from flux.errors import FluxError
 
-__all__ = ["add_arguments", "classify", "load", "run"]
+__all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,8 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the label of each image, and how sure the model is."""
-    model, module = load(options.model)
-    held_out, truth = module.data("test")
+    model, task = of_file(options.model)
+    if not task.classifies:
+        raise FluxError(f"{task.name} does not classify images; `flux train` shows what it does.")
+    held_out, truth = task.data("test")
     if options.file:
         images, labels = read_images(options.file, held_out.shape[1:]), None
     else:
@@ -46,27 +46,6 @@ def run(options: argparse.Namespace) -> int:
     guesses, probabilities = classify(model, images)
     Console().print(Columns(_cards(images, guesses, probabilities, labels), padding=(1, 3)))
     return 0
-
-
-def load(path: Path):
-    """The model of a file and its file in the zoo."""
-    name = read_extra(path).get("zoo")
-    if name is None:
-        raise ModelFileError(
-            f"{path} holds a model that is not from the zoo, so `flux predict` cannot build it.",
-            hint="Build it in Python and fill it: flux.restore(path, model).",
-        )
-    module = zoo.load(name)
-    model = module.build()
-    flux.restore(path, model)
-    return model, module
-
-
-def classify(model, images) -> tuple[np.ndarray, np.ndarray]:
-    """The likeliest class of each image, and its probability."""
-    scores = flux.jit(model)(np.asarray(images))
-    probabilities = np.asarray(flux.softmax(scores))
-    return probabilities.argmax(-1), probabilities.max(-1)
 
 
 def _some(count: int, size: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Train a model of the zoo on its data.
 
-Writes the model, and a picture of its curves and of what it reads in held-out images. Ctrl-C stops
-after the current step and keeps what was learned.
+Writes the model, a picture of its curves and of what it reads in held-out images, and pictures of
+what it makes. Ctrl-C stops after the current step and keeps what was learned.
 """
 
 from __future__ import annotations
@@ -9,20 +9,18 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import signal
 import sys
-import threading
-from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 
-import flux
 from flux import zoo
 from flux.cli import picture
-from flux.errors import FluxError, NonFiniteLoss
-from flux.train.progress import Progress
+from flux.cli.png import sheet, write_png
+from flux.cli.task import Task, classify
+from flux.cli.training import Training
+from flux.errors import FluxError
 
 __all__ = ["add_arguments", "run"]
 
@@ -34,64 +32,79 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=_positive(int), help="examples in a step")
     parser.add_argument("--lr", type=_positive(float), help="learning rate")
     parser.add_argument("--seed", type=int, help="of parameters, orders and dropout (default: 0)")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="train on the data set in it")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: runs/MODEL")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train, report, and write the model and its picture."""
-    module = zoo.load(options.model)
+    """Train, report, and write the model and its pictures."""
+    task = Task(options.model, options.data)
     given = {key: getattr(options, key) for key in zoo.Settings._fields}
-    settings = module.SETTINGS._replace(**{k: v for k, v in given.items() if v is not None})
+    settings = task.module.SETTINGS._replace(**{k: v for k, v in given.items() if v is not None})
     out = _folder(options.out or Path("runs") / options.model)
-    training = Training(options.model, module, settings)
+    training = Training(task, settings)
     started = perf_counter()
     try:
         training.run(progress=not options.quiet)
     except KeyboardInterrupt:
         path = training.save(out)
-        print(
-            f"\nStopped after {len(training.accuracies)} whole epochs; what was learned is kept in "
-            f"{path}\n  {command()} predict {path}"
-        )
+        whole = len(training.losses)
+        print(f"\nStopped after {whole} whole epochs; what was learned is kept in {path}")
+        _print_rows(_use(task, path))
         return 130
     except FluxError:
         training.save(out)
         raise
     seconds = perf_counter() - started
     path = training.save(out)
-    drawn = _draw(training, out / f"{options.model}.png")
-    print(_report(training, seconds, path, drawn))
+    print(f"{task.name}: trained in {seconds:.1f} s")
+    _print_rows({**_figures(training), "model": path, **_draw(training, out), **_use(task, path)})
     return 0
 
 
-def _draw(training: Training, path: Path) -> str:
-    """Draw the picture; returns where it is, or why there is none."""
-    seen = (training.held_out, training.guesses(), training.truth)
+def _print_rows(rows: dict) -> None:
+    for name, value in rows.items():
+        print(f"  {name:<18} {value}")
+
+
+def _use(task: Task, path: Path) -> dict[str, str]:
+    return {"try it": f"{command()} predict {path}"} if task.classifies else {}
+
+
+def _figures(training: Training) -> dict[str, str]:
+    """What the training came to, and, on the data that travel with the package, should."""
+    got, expected = training.measures[-1], training.task.module.EXPECTED
+    size, shown = len(training.held_out[0]), _worded(got, expected)
+    if expected.what == "accuracy":
+        shown += f"   {round(got * size)} of {size} right"
+    rows = {f"held-out {expected.what}": shown}
+    if training.task.folder is None:
+        rows["expected"] = f"{_worded(expected.value, expected)} or {expected.better}"
+    return rows | {"training loss": f"{training.losses[-1]:.4f}"}
+
+
+def _worded(value: float, expected: zoo.Expected) -> str:
+    return f"{100 * value:.1f} %" if expected.what == "accuracy" else f"{value:.4g}"
+
+
+def _draw(training: Training, folder: Path) -> dict[str, str]:
+    """Draw the curves and what the model makes; returns where they are, or why there is none."""
+    task, path = training.task, folder / f"{training.task.name}.png"
+    seen = None
+    if task.classifies:
+        images, truth = training.held_out
+        seen = images, classify(training.model, images)[0], truth
     try:
-        picture.draw(path, training.losses, training.accuracies, *seen)
+        curves = training.losses, training.measures, task.module.EXPECTED.what
+        picture.draw(path, *curves, seen)
+        rows = {"picture": str(path)}
     except FluxError as problem:
-        return f"none: {problem}"
-    return str(path)
-
-
-def _report(training: Training, seconds: float, path: Path, drawn: str) -> str:
-    right, expected = training.accuracies[-1], training.module.EXPECTED
-    count, size = round(right * len(training.truth)), len(training.truth)
-    rows = {
-        "held-out accuracy": f"{_percent(right)}   {count} of {size} right",
-        "expected": f"{_percent(expected)} or more",
-        "training loss": f"{training.losses[-1]:.4f}",
-        "model": path,
-        "picture": drawn,
-        "try it": f"{command()} predict {path}",
-    }
-    lines = [f"  {name:<18} {value}" for name, value in rows.items()]
-    return "\n".join([f"{training.name}: trained in {seconds:.1f} s", *lines])
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+        rows = {"picture": f"none: {problem}"}
+    made = getattr(task.module, "pictures", lambda *_: {})(training.model, *training.held_out)
+    for name, images in made.items():
+        rows[name] = str(write_png(folder / f"{name}.png", sheet(np.asarray(images))))
+    return rows
 
 
 def _folder(path: Path) -> Path:
@@ -115,34 +128,6 @@ def _positive(kind: type):
     return read
 
 
-@contextmanager
-def interrupted_between_steps():
-    """Let Ctrl-C wait for the end of a step, so that model and optimiser fit each other.
-
-    Yields: a function to call between steps, which then raises `KeyboardInterrupt`. A second Ctrl-C
-        does not wait.
-    """
-    asked = []
-
-    def ask(*_) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(True)
-
-    def check() -> None:
-        if asked:
-            raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield check  # only the main thread receives Ctrl-C
-        return
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield check
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def command() -> str:
     """How this command is called from here: by its name, if the shell finds it under that."""
     own = Path(sys.argv[0])
@@ -150,62 +135,3 @@ def command() -> str:
     if own.stem != "flux" or (found and Path(found).resolve() == own.resolve()):
         return "flux"
     return os.path.relpath(own)
-
-
-class Training:
-    """A model of the zoo, its data, and how far it has come.
-
-    Attributes:
-        losses: the mean training loss of each epoch.
-        accuracies: the accuracy on held-out data after each epoch.
-    """
-
-    def __init__(self, name: str, module, settings: zoo.Settings):
-        flux.seed(settings.seed)
-        self.name, self.module, self.settings = name, module, settings
-        self.model = module.build()
-        self.opt = flux.setup(flux.optim.Adam(settings.lr), self.model)
-        self.held_out, self.truth = module.data("test")
-        train = module.data("train")
-        self.batches = flux.DataLoader(train, settings.batch, shuffle=True, rng=settings.seed)
-        self.scores = flux.jit(lambda model, inputs: model(inputs))
-        self.losses: list[float] = []
-        self.accuracies: list[float] = []
-
-    def run(self, *, progress: bool) -> None:
-        """Train for all epochs. Ctrl-C raises `KeyboardInterrupt` between two steps."""
-        epochs = self.settings.epochs
-        with (
-            interrupted_between_steps() as check,
-            Progress(epochs * len(self.batches), enabled=progress) as bar,
-        ):
-            step = 0
-            for epoch in range(1, epochs + 1):
-                losses = []
-                for batch in self.batches:
-                    loss, seen = flux.trainstep(self.module.loss, self.model, batch, self.opt)
-                    losses.append(loss)
-                    step += 1
-                    bar.update(epoch, step, loss, **seen)
-                    check()
-                self._end_epoch(epoch, float(np.mean(losses)))
-
-    def _end_epoch(self, epoch: int, loss: float) -> None:
-        if not np.isfinite(loss):
-            raise NonFiniteLoss(
-                f"the loss in epoch {epoch} is {loss}; the model is as it was before that.",
-                hint=f"A smaller learning rate than {self.settings.lr:g} may help: --lr.",
-            )
-        self.losses.append(loss)
-        self.accuracies.append(float((self.guesses() == self.truth).mean()))
-
-    def guesses(self) -> np.ndarray:
-        """What the model takes the held-out examples for."""
-        return np.asarray(self.scores(self.model, self.held_out)).argmax(-1)
-
-    def save(self, folder: Path) -> Path:
-        """Write a checkpoint, from which `flux predict` reads."""
-        path = folder / "model.safetensors"
-        about = {"zoo": self.name, "accuracies": self.accuracies, **self.settings._asdict()}
-        flux.save(path, self.model, self.opt, **about)
-        return path

@@ -6,12 +6,12 @@ import jax.numpy as jnp
 from jax import lax
 
 from flux.ad import nograd
-from flux.functional.window import each, paddings
+from flux.functional.window import Sizes, each, paddings
 
 __all__ = ["conv", "conv_transpose"]
 
 
-def conv(x, weight, *, stride=1, pad=0, dilation=1, groups=1):
+def conv(x, weight, *, stride: Sizes = 1, pad: Sizes | str = 0, dilation: Sizes = 1, groups=1):
     """Slide a window over positions and mix what is under it (cross-correlation: not flipped).
 
     ``y[b, i, o] = sum over k, c of x[b, i * stride + k * dilation, c] * weight[k, c, o]``.
@@ -33,19 +33,28 @@ def conv(x, weight, *, stride=1, pad=0, dilation=1, groups=1):
     """
     axes = len(weight.shape) - 2
     window, sizes = weight.shape[:axes], x.shape[1:-1]
-    stride, dilation = each(stride, axes, "stride"), each(dilation, axes, "dilation")
+    strides, dilations = each(stride, axes, "stride"), each(dilation, axes, "dilation")
     return lax.conv_general_dilated(
         jnp.asarray(x),
         jnp.asarray(weight),
-        stride,
-        paddings(pad, sizes, window, stride, dilation),
-        rhs_dilation=dilation,
+        strides,
+        paddings(pad, sizes, window, strides, dilations),
+        rhs_dilation=dilations,
         dimension_numbers=_layout(axes),
         feature_group_count=groups,
     )
 
 
-def conv_transpose(x, weight, *, stride=1, pad=0, outpad=0, dilation=1, groups=1):
+def conv_transpose(
+    x,
+    weight,
+    *,
+    stride: Sizes = 1,
+    pad: Sizes | str = 0,
+    outpad: Sizes = 0,
+    dilation: Sizes = 1,
+    groups=1,
+):
     """The adjoint of `conv` in its input: spread each position over a window.
 
     Maps the result's shape of a convolution with these settings back to its input's.
@@ -67,14 +76,14 @@ def conv_transpose(x, weight, *, stride=1, pad=0, outpad=0, dilation=1, groups=1
     """
     axes = len(weight.shape) - 2
     window = weight.shape[:axes]
-    stride, dilation = each(stride, axes, "stride"), each(dilation, axes, "dilation")
+    strides, dilations = each(stride, axes, "stride"), each(dilation, axes, "dilation")
     return lax.conv_general_dilated(
         jnp.asarray(x),
         _adjoint_weight(jnp.asarray(weight), groups),
         (1,) * axes,
-        _adjoint_paddings(pad, outpad, x.shape[1:-1], window, stride, dilation),
-        lhs_dilation=stride,
-        rhs_dilation=dilation,
+        _adjoint_paddings(pad, outpad, x.shape[1:-1], window, strides, dilations),
+        lhs_dilation=strides,
+        rhs_dilation=dilations,
         dimension_numbers=_layout(axes),
         feature_group_count=groups,
     )

@@ -11,11 +11,12 @@ import numpy as np
 from flux.ad import nograd, rule
 from flux.functional.arrays import namespace
 from flux.functional.patches import collect, geometry_of, views
+from flux.functional.window import Sizes
 
 __all__ = ["maxpool", "meanpool"]
 
 
-def maxpool(x, window, *, stride=None, pad=0):
+def maxpool(x, window, *, stride: Sizes | None = None, pad: Sizes | str = 0):
     """The largest entry under a window, for each channel; padding never wins.
 
     Where several are the largest, the first one has the gradient.
@@ -54,7 +55,7 @@ def _give_to_largest(ct, x, y, geometry):
     return collect(parts, geometry)
 
 
-def meanpool(x, window, *, stride=None, pad=0, count_pad=True):
+def meanpool(x, window, *, stride: Sizes | None = None, pad: Sizes | str = 0, count_pad=True):
     """The mean of what is under a window, for each channel.
 
     Args:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from flux.ad import nograd
 
-__all__ = ["each", "paddings", "result_size"]
+__all__ = ["Sizes", "each", "paddings", "result_size"]
+
+Sizes = int | tuple[int, ...]
 
 
 @nograd

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flux.functional import conv, conv_transpose, identity
 from flux.functional.arrays import convert
+from flux.functional.window import Sizes
 from flux.init import glorot_uniform
 from flux.layers.check import check_activation, check_positions, check_width
 from flux.layers.dense import make_bias
@@ -64,9 +65,9 @@ class Conv:
         c_out,
         activation=identity,
         *,
-        stride=1,
-        pad=0,
-        dilation=1,
+        stride: Sizes = 1,
+        pad: Sizes | str = 0,
+        dilation: Sizes = 1,
         groups=1,
         bias=True,
         init=glorot_uniform,
@@ -136,10 +137,10 @@ class ConvTranspose:
         c_out,
         activation=identity,
         *,
-        stride=1,
-        pad=0,
-        outpad=0,
-        dilation=1,
+        stride: Sizes = 1,
+        pad: Sizes | str = 0,
+        outpad: Sizes = 0,
+        dilation: Sizes = 1,
         groups=1,
         bias=True,
         init=glorot_uniform,

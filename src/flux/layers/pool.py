@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flux.functional import maxpool, meanpool
 from flux.functional.arrays import namespace
+from flux.functional.window import Sizes
 from flux.layers.check import check_positions, refuse
 from flux.layers.layer import layer
 from flux.layers.show import call_repr
@@ -21,7 +22,7 @@ __all__ = [
 class Pool:
     """What `MaxPool` and `MeanPool` have in common: a window, how far it moves, padding."""
 
-    def __init__(self, window, *, stride=None, pad=0):
+    def __init__(self, window, *, stride: Sizes | None = None, pad: Sizes | str = 0):
         self.window = (window, window) if isinstance(window, int) else tuple(window)
         self.stride, self.pad = stride, pad
 

@@ -5,6 +5,7 @@ A learning rate may be a schedule, a callable of the step.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -22,10 +23,11 @@ __all__ = [
 ]  # fmt: skip
 
 Pair = tuple[float, float]
+Rate = float | Callable[[Any], Any]
 
 
 @rule
-def Descent(lr=0.1):
+def Descent(lr: Rate = 0.1):
     """Gradient descent: `x -= lr * g`.
 
     >>> Descent(0.5)
@@ -35,7 +37,7 @@ def Descent(lr=0.1):
 
 
 @rule
-def Momentum(lr=0.01, rho=0.9):
+def Momentum(lr: Rate = 0.01, rho=0.9):
     """Gradient descent with momentum: `v = rho * v + g`, `x -= lr * v`.
 
     Source: Polyak (1964).
@@ -44,13 +46,13 @@ def Momentum(lr=0.01, rho=0.9):
 
 
 @rule
-def Nesterov(lr=0.001, rho=0.9):
+def Nesterov(lr: Rate = 0.001, rho=0.9):
     """Momentum that looks ahead. Source: Nesterov (1983), as in Sutskever et al. (2013)."""
     return optax.sgd(lr, momentum=rho, nesterov=True)
 
 
 @rule
-def Rprop(lr=0.001, ell: Pair = (0.5, 1.2), gamma: Pair = (1e-6, 50.0)):
+def Rprop(lr: Rate = 0.001, ell: Pair = (0.5, 1.2), gamma: Pair = (1e-6, 50.0)):
     """Step sizes that follow the gradient's sign alone; `lr` is the first one of every number.
 
     While the sign stays, they grow by `ell[1]`; where it changes, they shrink by `ell[0]`; both
@@ -62,13 +64,13 @@ def Rprop(lr=0.001, ell: Pair = (0.5, 1.2), gamma: Pair = (1e-6, 50.0)):
 
 
 @rule
-def RMSProp(lr=0.001, rho=0.9, eps=1e-8):
+def RMSProp(lr: Rate = 0.001, rho=0.9, eps=1e-8):
     """Scale by a running root mean square. Source: Hinton, lecture 6e (2012)."""
     return optax.rmsprop(lr, decay=rho, eps=eps, eps_in_sqrt=False)
 
 
 @rule
-def Adam(lr=0.001, beta: Pair = (0.9, 0.999), eps=1e-8):
+def Adam(lr: Rate = 0.001, beta: Pair = (0.9, 0.999), eps=1e-8):
     """Adaptive moments: `x -= lr * m̂ / (√v̂ + eps)`.
 
     Source: Kingma and Ba (2015), algorithm 1.
@@ -77,7 +79,7 @@ def Adam(lr=0.001, beta: Pair = (0.9, 0.999), eps=1e-8):
 
 
 @rule
-def AdamW(lr=0.001, beta: Pair = (0.9, 0.999), decay=0.01, eps=1e-8):
+def AdamW(lr: Rate = 0.001, beta: Pair = (0.9, 0.999), decay=0.01, eps=1e-8):
     """Adam with decoupled weight decay, `x -= lr * (m̂ / (√v̂ + eps) + decay * x)`.
 
     Source: Loshchilov and Hutter (2019), with the decay times the learning rate as in PyTorch.
@@ -86,32 +88,32 @@ def AdamW(lr=0.001, beta: Pair = (0.9, 0.999), decay=0.01, eps=1e-8):
 
 
 @rule
-def RAdam(lr=0.001, beta: Pair = (0.9, 0.999), eps=1e-8):
+def RAdam(lr: Rate = 0.001, beta: Pair = (0.9, 0.999), eps=1e-8):
     """Rectified Adam. Source: Liu et al. (2020)."""
     return optax.radam(lr, *beta, eps)
 
 
 @rule
-def AdaMax(lr=0.001, beta: Pair = (0.9, 0.999), eps=1e-8):
+def AdaMax(lr: Rate = 0.001, beta: Pair = (0.9, 0.999), eps=1e-8):
     """Adam with the infinity norm. Source: Kingma and Ba (2015), algorithm 2."""
     return optax.adamax(lr, *beta, eps)
 
 
 @rule
-def OAdam(lr=0.001, beta: Pair = (0.5, 0.9), eps=1e-8):
+def OAdam(lr: Rate = 0.001, beta: Pair = (0.5, 0.9), eps=1e-8):
     """Optimistic Adam, for games. Source: Daskalakis et al. (2018)."""
     adam = optax.scale_by_adam(*beta, eps)
     return optax.chain(adam, papers.optimistic(), optax.scale_by_learning_rate(lr))
 
 
 @rule
-def NAdam(lr=0.001, beta: Pair = (0.9, 0.999), eps=1e-8):
+def NAdam(lr: Rate = 0.001, beta: Pair = (0.9, 0.999), eps=1e-8):
     """Adam with Nesterov momentum. Source: Dozat (2016)."""
     return optax.nadam(lr, *beta, eps)
 
 
 @rule
-def AMSGrad(lr=0.001, beta: Pair = (0.9, 0.999), eps=1e-8):
+def AMSGrad(lr: Rate = 0.001, beta: Pair = (0.9, 0.999), eps=1e-8):
     """Adam with a second moment that never shrinks, and without correction of the moments' start.
 
     Source: Reddi et al. (2018), algorithm 2.
@@ -120,7 +122,7 @@ def AMSGrad(lr=0.001, beta: Pair = (0.9, 0.999), eps=1e-8):
 
 
 @rule
-def AdaGrad(lr=0.1, eps=1e-8):
+def AdaGrad(lr: Rate = 0.1, eps=1e-8):
     """Scale by the root of the sum of squares. Source: Duchi et al. (2011)."""
     return optax.chain(papers.adagrad(eps), optax.scale_by_learning_rate(lr))
 
@@ -132,19 +134,19 @@ def AdaDelta(rho=0.9, eps=1e-8):
 
 
 @rule
-def AdaBelief(lr=0.001, beta: Pair = (0.9, 0.999), eps=1e-16):
+def AdaBelief(lr: Rate = 0.001, beta: Pair = (0.9, 0.999), eps=1e-16):
     """Adam by the variance of the gradient's prediction error. Source: Zhuang et al. (2020)."""
     return optax.adabelief(lr, *beta, eps, eps)
 
 
 @rule
-def Lion(lr=0.0001, beta: Pair = (0.9, 0.99)):
+def Lion(lr: Rate = 0.0001, beta: Pair = (0.9, 0.99)):
     """The sign of an interpolated momentum. Source: Chen et al. (2023)."""
     return optax.lion(lr, *beta, weight_decay=0.0)
 
 
 @rule
-def Muon(lr=0.02, beta=0.95, rest=0.015):
+def Muon(lr: Any = 0.02, beta=0.95, rest=0.015):
     """Orthogonalised momentum for matrices; Adam, with `rest * lr`, for all other arrays.
 
     Meant for hidden layers. Source: Jordan et al. (2024), whose choice for Adam is 0.0003.

@@ -1,7 +1,22 @@
 """The model zoo: one file a model. A file's name is the model's name.
 
-A model file offers `build()`, `data(split)` with `(inputs, labels)`, `loss(model, inputs, labels)`,
-the `SETTINGS` with which it is trained, and the accuracy `EXPECTED` on held-out data.
+What `flux train` asks of a model file:
+
+- `build()`: the model, untrained.
+- `data(split)`: a tuple of arrays with one entry an example, for `"train"` and for `"test"`.
+- `loss(model, *batch)`: what is made small, or a tuple of that and a dict of numbers to look at.
+- `measure(model, *batch)`: by what the model is judged: a number, the mean over examples.
+- `SETTINGS` and `EXPECTED`: how it is trained, and what `measure` is to come to.
+
+What it may offer besides:
+
+- `rule(lr, steps)`: the rule of the optimiser, for so many steps; without it `Adam(lr)`.
+- `CLASSES`: that the model is a classifier of images into so many classes: `data` gives images and
+  labels, the model scores. `flux predict` then reads images with it.
+- `pictures(model, *held_out)`: what the model makes, by name; arrays of images with values between
+  0 and 1, of shape (rows, columns, H, W) or (rows, columns, H, W, 3).
+- `READS`: the name of a data set in `flux.datasets` that is read from a folder, `--data`, and may
+  take the place of `data`. `build(shape)` then takes the shape of an input.
 """
 
 from __future__ import annotations
@@ -13,7 +28,7 @@ from typing import NamedTuple
 
 from flux.errors import FluxError
 
-__all__ = ["Settings", "load", "names"]
+__all__ = ["Expected", "Settings", "load", "names"]
 
 
 class Settings(NamedTuple):
@@ -23,6 +38,22 @@ class Settings(NamedTuple):
     batch: int
     lr: float
     seed: int = 0
+
+
+class Expected(NamedTuple):
+    """What a model's `measure` comes to on held-out data: `value`, or better.
+
+    >>> Expected("accuracy", 0.97).reached(0.98), Expected("loss", 0.5, "less").reached(0.6)
+    (True, False)
+    """
+
+    what: str
+    value: float
+    better: str = "more"
+
+    def reached(self, value: float) -> bool:
+        """Is it as good as was expected?"""
+        return value >= self.value if self.better == "more" else value <= self.value
 
 
 def names() -> list[str]:
