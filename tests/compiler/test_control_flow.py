@@ -364,6 +364,31 @@ def test_random_programs_compile_to_what_they_are(seed):
         np.testing.assert_allclose(found, slopes, rtol=1e-7, atol=1e-10, err_msg=text)
 
 
+def found(names, x):
+    """Leaves a loop over a list early, or returns `None` in so many words."""
+    for name in names:
+        if name == "a":
+            return x * 2
+    return None
+
+
+def test_an_explicit_none_is_a_result():
+    def loss(names, x):
+        y = found(names, x)
+        return x.sum() if y is None else y.sum()
+
+    x = jnp.arange(3.0)
+    for names, slope in ((["a"], 2.0), (["b"], 1.0)):
+        gradient = flux.jit(lambda x: flux.gradient(loss, names, x)[1])(x)  # noqa: B023
+        np.testing.assert_array_equal(gradient, np.full(3, slope, np.float32))
+
+
+def test_a_compiled_hessian():
+    x = jnp.arange(3.0)
+    hessian = flux.jit(lambda x: flux.hessian(lambda x: (x**3).sum(), x))(x)
+    np.testing.assert_allclose(hessian, np.diag([0.0, 6.0, 12.0]))
+
+
 def test_compiled_functions_call_each_other_and_work_inside_jax():
     @flux.jit
     def inner(x):

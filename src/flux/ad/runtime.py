@@ -47,7 +47,7 @@ from flux.ir.analyse import lower_collects, take_keywords
 from flux.ir.emit import Emitted, bind, emit
 from flux.ir.parse import parse
 from flux.ir.program import Prim, Program
-from flux.tree.objects import is_object
+from flux.tree.objects import is_filled, is_object
 
 __all__ = ["Pullback", "call", "call_value", "captured_cells", "cells_of", "entry_of", "no_back",
            "resolve"]  # fmt: skip
@@ -83,7 +83,7 @@ def call_value(f, /, *args, **keywords):
             df, *cts = inner(ct, store)
             own = cts[:bound]
             named = dict(zip(names, cts[bound + given :], strict=True))
-            kept = tuple([named[name] for name in f.keywords if name not in keywords])
+            kept = tuple([None if name in keywords else named[name] for name in f.keywords])
             ct_f = (df, tuple(own), kept)
             return (ct_f, *cts[bound : bound + given], *[named[name] for name in keywords])
 
@@ -214,16 +214,30 @@ def _library(f):
 
 
 def _quiet(f) -> Callable:
-    """A callee without derivative; refused if it hands on what has one, as `typing.cast` does."""
+    """A callee without derivative; refused if it hands on what has one, as `typing.cast` does.
+
+    So it is if it is handed a function that captured something: that would run unseen.
+    """
 
     def augmented(*args, **keywords):
-        y = f(*args, **keywords)
         values = (*args, *keywords.values())
+        if any([is_capturing(value) for value in values]):
+            raise not_differentiable(f)
+        y = f(*args, **keywords)
         if carries(y) and any([carries(value) for value in values]):
             raise not_differentiable(f)
         return y, nothing(len(values))
 
     return augmented
+
+
+def is_capturing(value) -> bool:
+    """Is `value` a function that captured something that has a derivative?"""
+    if isinstance(value, FunctionType):
+        return any(
+            [carries(cell.cell_contents) for cell in value.__closure__ or () if is_filled(cell)]
+        )
+    return isinstance(value, MethodType) and carries(value.__self__)
 
 
 def _construct(cls: type) -> Callable:

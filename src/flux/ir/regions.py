@@ -23,6 +23,7 @@ from flux.ir import prims
 from flux.ir.analyse import outer_variables, walk
 from flux.ir.emit import Writer, place
 from flux.ir.program import (
+    NO_RESULT,
     UNDEFINED,
     Block,
     Call,
@@ -41,7 +42,6 @@ from flux.ir.program import (
     inputs_of,
 )
 
-NONE = Const(None)
 __all__ = ["Control", "Region", "RegionWriter", "Undefined", "undefined"]
 
 
@@ -196,7 +196,7 @@ class RegionWriter(Writer):
 
     def value_for(self, target: Var, operand: Operand) -> ast.expr:
         """What a variable takes over; the first value of a result that is set later is none."""
-        if target.base == self.program.returned and operand == NONE:
+        if target.base == self.program.returned and operand is NO_RESULT:
             return self.value(UNDEFINED)
         return self.value(operand)
 

@@ -10,6 +10,7 @@ refuses if somebody else holds the array.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Collection
 from typing import Any, TypeGuard
 
@@ -34,7 +35,10 @@ from flux.ir.program import (
     inputs_of,
 )
 
-__all__ = ["FRESH", "VIEWS", "WATCHED", "guard", "guard_writes"]
+__all__ = [
+    "BELIEVED", "FRESH", "VIEWS", "WATCHED", "guard", "guard_writes", "is_changeable", "is_kept",
+    "keep",
+]  # fmt: skip
 
 WATCHED: list[tuple[type, Callable]] = []
 """Types whose values change in place, and what refuses a shared one: `check(x, text, holders)`."""
@@ -54,6 +58,10 @@ NEW = frozenset([*prims.BINARY.values(), *prims.UNARY.values(), prims.not_])
 INPLACE = frozenset(prims.INPLACE.values())
 
 
+BELIEVED = NEW_METHODS | VIEW_METHODS | PLAIN_ATTRIBUTES
+"""What an array's names say of its memory; those of a user's class say nothing (`keep`)."""
+
+
 class Checks(dict):
     """By type, the check of `WATCHED`, or `None`."""
 
@@ -64,6 +72,26 @@ class Checks(dict):
 
 
 CHECKS = Checks()
+
+
+def is_changeable(x) -> bool:
+    """Is `x` an array that changes in place?"""
+    return CHECKS[type(x)] is not None
+
+
+KEPT: dict[int, weakref.ref] = {}
+"""Arrays that an object of the user was given, or gave out, where the analysis cannot see it."""
+
+
+def keep(x) -> None:
+    """Remember that somebody may hold `x`, if it is an array that changes in place."""
+    if is_changeable(x):
+        key = id(x)
+        KEPT[key] = weakref.ref(x, lambda _: KEPT.pop(key, None))
+
+
+def is_kept(x) -> bool:
+    return id(x) in KEPT
 
 
 def _guard(x, text: str, place=None) -> None:

@@ -14,7 +14,7 @@ from flux.ad.api import BEFORE_USE
 
 __all__ = ["load"]
 
-ALWAYS = ("operators", "containers", "objects", "builtins", "math", "exceptions")
+ALWAYS = ("operators", "containers", "iteration", "objects", "builtins", "math", "exceptions")
 LIBRARIES = ("numpy", "jax", "scipy", "scipy.special", "scipy.linalg", "scipy.sparse",
              "scipy.sparse.linalg", "scipy.fft", "scipy.signal", "scipy.integrate",
              "scipy.stats", "torch")  # fmt: skip

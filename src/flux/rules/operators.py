@@ -17,6 +17,7 @@ from flux.ad.runtime import call, carries, not_differentiable
 from flux.ad.spaces import VALUE, project, space_of
 from flux.errors import NotDifferentiable, user_line
 from flux.ir import prims
+from flux.ir.sharing import keep
 
 __all__ = ["matmul_cotangents", "plain"]
 
@@ -104,7 +105,11 @@ def power_slope(a, b):
             return 2 * a
         if b == 1:
             return 1
-        return 0 * a if b == 0 else b * a ** (b - 1)
+        if b == 0:
+            return 0 * a
+        if type(a) is float and a == 0.0 and 0 < b < 1:
+            return math.inf
+        return b * a ** (b - 1)
     safe = b + (b == 0)
     return b * a ** (safe - 1)
 
@@ -391,6 +396,8 @@ def by_class(prim, a, b):
         y, inner = call(method, first, second)
         if y is NotImplemented:
             continue
+        keep(a)
+        keep(b)
         return y, _in_order(inner, swapped)
     if carries(a) or carries(b):
         raise not_differentiable(op)
@@ -450,6 +457,7 @@ def inplace(prim, name):
         method = getattr(type(a), name, None)
         if type(method) is FunctionType:
             y, inner = call(method, a, b)
+            keep(b)
             if y is not NotImplemented:
                 return y, _in_order(inner, False)
         return AUGMENTED[prim](a, b)

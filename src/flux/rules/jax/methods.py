@@ -148,7 +148,7 @@ class AtIndex:
         return UPDATES["divide"](self.array, self.index, value, **options)
 
     def power(self, value, **options):
-        return UPDATES["power"](self.array, self.index, value, **options)
+        return self.set(self.get(**options) ** value, **options)
 
     def min(self, value, **options):
         return UPDATES["min"](self.array, self.index, value, **options)
@@ -181,7 +181,7 @@ def places_of(index):
 
 
 inert(places_of)
-NAMES = "get set add subtract multiply divide power min max"
+NAMES = "get set add subtract multiply divide min max"
 UPDATES = {name: update(name) for name in NAMES.split()}
 RULES[prims.update_item] = AUGMENTED[UPDATES["set"]]
 RULES[abs] = Leaf(jnp.abs)

@@ -220,7 +220,7 @@ registry.METHOD_FINDERS.append(find_method)
 # -- no derivative -------------------------------------------------------------------------------
 
 FLAT = """
-shape ndim size zeros ones empty zeros_like ones_like empty_like arange eye identity tri isnan
+shape ndim size zeros ones empty zeros_like ones_like empty_like eye identity tri isnan
 isfinite isinf isnat isneginf isposinf iscomplex isreal iscomplexobj isrealobj isscalar argmax
 argmin nanargmax nanargmin argsort argpartition argwhere lexsort nonzero flatnonzero any all equal
 not_equal less less_equal greater greater_equal logical_and logical_or logical_not logical_xor
