@@ -120,11 +120,23 @@ from flux.layers import (
     testmode as testmode,
     trainmode as trainmode,
 )
+from flux.models import (
+    bf16 as bf16,
+    cpu as cpu,
+    f16 as f16,
+    f32 as f32,
+    f64 as f64,
+    fmap as fmap,
+    gpu as gpu,
+    modules as modules,
+    to as to,
+)
 from flux.optim import (
     adjust as adjust,
     freeze as freeze,
     setup as setup,
     thaw as thaw,
+    trainables as trainables,
     update as update,
 )
 from flux.random import (

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from types import FunctionType, MethodType
 from typing import Any, NamedTuple
 
-from flux.tree.objects import fields, is_namedtuple, is_object, set_field
+from flux.tree.objects import fields, is_filled, is_namedtuple, is_object, set_field
 
-__all__ = ["Place", "at_path", "children", "fmap", "modules", "places"]
+__all__ = ["Place", "at_path", "children", "objects", "places", "spelled"]
 
 
 class Place(NamedTuple):
@@ -80,7 +80,7 @@ def children(value) -> list[tuple[Any, Any, Any]] | None:
     if isinstance(value, FunctionType):
         names = value.__code__.co_freevars
         cells = zip(names, value.__closure__ or (), strict=True)
-        return [(cell, name, cell.cell_contents) for name, cell in cells if _filled(cell)]
+        return [(cell, name, cell.cell_contents) for name, cell in cells if is_filled(cell)]
     if isinstance(value, MethodType):
         return children(value.__self__)
     if isinstance(value, functools.partial):
@@ -92,14 +92,6 @@ def children(value) -> list[tuple[Any, Any, Any]] | None:
     if is_object(value):
         return [(value, name, part) for name, part in fields(value).items()]
     return None
-
-
-def _filled(cell) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018
-    except ValueError:
-        return False
-    return True
 
 
 def places(root, is_leaf: Callable[[Any], bool]) -> Iterator[Place]:
@@ -144,7 +136,7 @@ def at_path(tree, path: tuple):
     return tree
 
 
-def modules(model) -> list[Any]:
+def objects(model) -> list[Any]:
     """`model` and every object inside it, each once, parents first."""
     found: list[Any] = []
     seen: set[int] = set()
@@ -163,14 +155,3 @@ def modules(model) -> list[Any]:
 
     visit(model)
     return found
-
-
-def fmap(f: Callable, model, is_leaf: Callable[[Any], bool]):
-    """A copy of `model` with `f` applied to every leaf; what is shared stays shared."""
-    from copy import deepcopy
-
-    memo: dict[int, Any] = {}
-    for place in places(model, is_leaf):
-        if id(place.value) not in memo:
-            memo[id(place.value)] = f(place.value)
-    return deepcopy(model, memo)

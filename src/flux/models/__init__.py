@@ -1,0 +1,7 @@
+"""Whole models as trees of arrays: map, list, read, fill, flatten, split, cast, move."""
+
+from flux.models.devices import cpu, gpu, to
+from flux.models.fmap import fmap, modules
+from flux.models.precision import bf16, f16, f32, f64
+
+__all__ = ["bf16", "cpu", "f16", "f32", "f64", "fmap", "gpu", "modules", "to"]
