@@ -123,6 +123,7 @@ from flux.layers import (
 from flux.models import (
     bf16 as bf16,
     cpu as cpu,
+    destructure as destructure,
     f16 as f16,
     f32 as f32,
     f64 as f64,
