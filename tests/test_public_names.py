@@ -10,14 +10,14 @@ AdaptiveMaxPool AdaptiveMeanPool AlphaDropout BatchNorm Bilinear Chain Conv Conv
 DataLoader Dense DepthwiseConv Dropout Embedding EmbeddingBag Flatten FluxError GlobalMaxPool
 GlobalMeanPool GroupNorm InstanceNorm LabelError LayerNorm MaxPool Maxout MeanPool ModelFileError
 NonFiniteLoss NotDifferentiable PairwiseFusion Parallel RMSNorm Scale ShapeError SkipConnection
-SourceError StagingError adjust bf16 celu check_rule checkpoint code_adjoint code_ir cpu data
-datasets destructure elu f16 f32 f64 fmap freeze functional gelu glu gpu grad gradient hardsigmoid
-hardswish hardtanh hessian hook identity init jacobian jit kfolds layer layers leakyrelu lisht
-logcosh logsigmoid logsoftmax losses lower metrics mish modules nograd onecold onehot onehotbatch
-optim outputsize pullback pushforward relu relu6 restore rrelu rule save seed selu setup sigmoid
-silu softmax softplus softshrink softsign splitobs stop_gradient summary swish tanh tanhshrink
-testmode thaw to train trainables trainmode trainstep trelu update value_and_grad vmap
-withgradient within_gradient
+SourceError StagingError activations adjust bf16 celu check_rule checkpoint code_adjoint code_ir
+cpu data datasets destructure elu f16 f32 f64 fmap freeze functional gelu glu gpu grad gradient
+hardsigmoid hardswish hardtanh hessian hook identity init jacobian jit kfolds layer layers
+leakyrelu lisht load logcosh logsigmoid logsoftmax losses lower metrics mish modules nograd
+onecold onehot onehotbatch optim outputsize pullback pushforward relu relu6 restore rrelu rule
+save seed selu setup sigmoid silu softmax softplus softshrink softsign splitobs state
+stop_gradient summary swish tanh tanhshrink testmode thaw to train trainables trainmode trainstep
+trelu update value_and_grad vmap withgradient within_gradient
 """
 
 

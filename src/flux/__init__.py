@@ -21,12 +21,13 @@ ROOMS = {
     "flux.layers": "layer Chain Dense Scale Bilinear Flatten Maxout Parallel PairwiseFusion "
     "SkipConnection Embedding EmbeddingBag Conv ConvTranspose DepthwiseConv MaxPool MeanPool "
     "AdaptiveMaxPool AdaptiveMeanPool GlobalMaxPool GlobalMeanPool Dropout AlphaDropout BatchNorm "
-    "GroupNorm InstanceNorm LayerNorm RMSNorm trainmode testmode summary outputsize",
+    "GroupNorm InstanceNorm LayerNorm RMSNorm trainmode testmode summary outputsize "
+    "activations",
     "flux.functional": "celu elu gelu glu hardsigmoid hardswish hardtanh identity leakyrelu lisht "
     "logcosh logsigmoid logsoftmax mish relu relu6 rrelu selu sigmoid silu softmax softplus "
     "softshrink softsign swish tanh tanhshrink trelu",
     "flux.random": "seed",
-    "flux.models": "fmap modules destructure f16 bf16 f32 f64 cpu gpu to",
+    "flux.models": "fmap modules state load destructure f16 bf16 f32 f64 cpu gpu to",
     # Training
     "flux.optim": "setup update adjust freeze thaw trainables",
     "flux.train": "train trainstep",

@@ -114,6 +114,7 @@ from flux.layers import (
     RMSNorm as RMSNorm,
     Scale as Scale,
     SkipConnection as SkipConnection,
+    activations as activations,
     layer as layer,
     outputsize as outputsize,
     summary as summary,
@@ -129,7 +130,9 @@ from flux.models import (
     f64 as f64,
     fmap as fmap,
     gpu as gpu,
+    load as load,
     modules as modules,
+    state as state,
     to as to,
 )
 from flux.optim import (

@@ -1,7 +1,7 @@
 """Layers: objects with parameters that are called on arrays. Any callable is one."""
 
 from flux.layers.branches import Flatten, Maxout, PairwiseFusion, Parallel, SkipConnection
-from flux.layers.chain import Chain
+from flux.layers.chain import Chain, activations
 from flux.layers.conv import Conv, ConvTranspose, DepthwiseConv
 from flux.layers.dense import Bilinear, Dense, Scale
 from flux.layers.dropout import AlphaDropout, Dropout
@@ -48,6 +48,7 @@ __all__ = [
     "Scale",
     "SkipConnection",
     "Summary",
+    "activations",
     "layer",
     "outputsize",
     "summary",

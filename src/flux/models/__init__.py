@@ -3,6 +3,20 @@
 from flux.models.devices import cpu, gpu, to
 from flux.models.fmap import fmap, modules
 from flux.models.precision import bf16, f16, f32, f64
+from flux.models.state import load, state
 from flux.models.vector import destructure
 
-__all__ = ["bf16", "cpu", "destructure", "f16", "f32", "f64", "fmap", "gpu", "modules", "to"]
+__all__ = [
+    "bf16",
+    "cpu",
+    "destructure",
+    "f16",
+    "f32",
+    "f64",
+    "fmap",
+    "gpu",
+    "load",
+    "modules",
+    "state",
+    "to",
+]
