@@ -15,7 +15,7 @@ cpu data datasets destructure elu f16 f32 f64 fmap freeze functional gelu glu gp
 hardsigmoid hardswish hardtanh hessian hook identity init jacobian jit kfolds layer layers
 leakyrelu lisht load logcosh logsigmoid logsoftmax losses lower metrics mish modules nograd
 onecold onehot onehotbatch optim outputsize pullback pushforward relu relu6 restore rrelu rule
-save seed selu setup sigmoid silu softmax softplus softshrink softsign splitobs state
+save seed selu setup sigmoid silu softmax softplus softshrink softsign split splitobs state
 stop_gradient summary swish tanh tanhshrink testmode thaw to train trainables trainmode trainstep
 trelu update value_and_grad vmap withgradient within_gradient
 """

@@ -27,7 +27,7 @@ ROOMS = {
     "logcosh logsigmoid logsoftmax mish relu relu6 rrelu selu sigmoid silu softmax softplus "
     "softshrink softsign swish tanh tanhshrink trelu",
     "flux.random": "seed",
-    "flux.models": "fmap modules state load destructure f16 bf16 f32 f64 cpu gpu to",
+    "flux.models": "fmap modules state load destructure split f16 bf16 f32 f64 cpu gpu to",
     # Training
     "flux.optim": "setup update adjust freeze thaw trainables",
     "flux.train": "train trainstep",

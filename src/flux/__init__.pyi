@@ -132,6 +132,7 @@ from flux.models import (
     gpu as gpu,
     load as load,
     modules as modules,
+    split as split,
     state as state,
     to as to,
 )

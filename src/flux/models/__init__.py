@@ -3,6 +3,7 @@
 from flux.models.devices import cpu, gpu, to
 from flux.models.fmap import fmap, modules
 from flux.models.precision import bf16, f16, f32, f64
+from flux.models.split import split
 from flux.models.state import load, state
 from flux.models.vector import destructure
 
@@ -17,6 +18,7 @@ __all__ = [
     "gpu",
     "load",
     "modules",
+    "split",
     "state",
     "to",
 ]
