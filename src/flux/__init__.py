@@ -21,8 +21,9 @@ ROOMS = {
     "flux.layers": "layer Chain Dense Scale Bilinear Flatten Maxout Parallel PairwiseFusion "
     "SkipConnection Embedding EmbeddingBag Conv ConvTranspose DepthwiseConv MaxPool MeanPool "
     "AdaptiveMaxPool AdaptiveMeanPool GlobalMaxPool GlobalMeanPool Dropout AlphaDropout BatchNorm "
-    "GroupNorm InstanceNorm LayerNorm RMSNorm trainmode testmode summary outputsize "
-    "activations",
+    "GroupNorm InstanceNorm LayerNorm RMSNorm RNN LSTM GRU GRUv3 RNNCell LSTMCell GRUCell "
+    "GRUv3Cell Recurrence Bidirectional initialstates trainmode testmode summary outputsize "
+    "MultiHeadAttention RotaryEmbedding Upsample PixelShuffle WeightNorm activations",
     "flux.functional": "celu elu gelu glu hardsigmoid hardswish hardtanh identity leakyrelu lisht "
     "logcosh logsigmoid logsoftmax mish relu relu6 rrelu selu sigmoid silu softmax softplus "
     "softshrink softsign swish tanh tanhshrink trelu",
@@ -39,6 +40,7 @@ ROOMS = {
     "SourceError StagingError",
 }
 SUBJECTS = {  # rooms that are used by their own name: flux.losses.mse
+    "callbacks": "flux.train.callbacks",
     "data": "flux.data",
     "datasets": "flux.data.datasets",
     "functional": "flux.functional",
@@ -47,6 +49,7 @@ SUBJECTS = {  # rooms that are used by their own name: flux.losses.mse
     "losses": "flux.losses",
     "metrics": "flux.metrics",
     "optim": "flux.optim",
+    "schedules": "flux.schedules",
 }
 HOME = {name: room for room, names in ROOMS.items() for name in names.split()}
 

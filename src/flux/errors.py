@@ -95,7 +95,13 @@ def user_line() -> str | None:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         filename = frame.f_code.co_filename
-        if not filename.startswith((PACKAGE, "<")) and "site-packages" not in filename:
+        if is_users(filename):
             return source_line(filename, frame.f_lineno)
         frame = frame.f_back
     return None
+
+
+def is_users(filename: str) -> bool:
+    """Is a file neither ours, nor installed, nor generated? An example of a docstring is a file."""
+    generated = filename.startswith("<") and not filename.startswith("<doctest")
+    return not (generated or filename.startswith(PACKAGE) or "site-packages" in filename)

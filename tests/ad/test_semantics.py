@@ -246,6 +246,15 @@ def test_rules_for_methods_take_self_and_are_checked():
 
 
 @line(153)
+def test_rule_without_the_name_of_its_function():
+    @flux.rule
+    def rule(x):
+        return x.sum(), lambda ct: (ct,)
+
+    with pytest.raises(flux.FluxError, match=r"@flux.rule\(f\)"):
+        rule(np.ones(3))
+
+
 def test_rules_take_arguments_by_keyword():
     def scaled(x, k=1.0, *, shift=0.0):
         return x * k + shift

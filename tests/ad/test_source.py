@@ -244,6 +244,24 @@ def test_a_debugger_stops_on_the_lines_of_the_user():
     assert 2 in seen[len(forward) :]
 
 
+@pytest.mark.line(198)
+def test_a_breakpoint_stops_in_the_function_of_the_user(monkeypatch):
+    seen = []
+
+    def f(x):
+        y = x * 2
+        breakpoint()
+        return y * y
+
+    def stop():
+        frame = sys._getframe(1)
+        seen.append((frame.f_code.co_name, frame.f_lineno, frame.f_locals["y"]))
+
+    monkeypatch.setattr(sys, "breakpointhook", stop)
+    assert flux.gradient(f, 3.0) == (24.0,)
+    assert seen == [("f", f.__code__.co_firstlineno + 2, 6.0)]
+
+
 @pytest.mark.line(163)
 def test_an_error_in_the_reverse_pass_shows_the_line_of_the_user():
     import traceback

@@ -476,6 +476,20 @@ def test_products_of_a_loop_equal_eager_ones(f, rng):
     assert len(lines) == len(more)  # it has stayed a loop
 
 
+def test_a_second_derivative_taken_before_does_not_write_a_loop_out():
+    def f(x, rounds):
+        for _ in range(rounds):
+            x = jnp.sin(x)
+        return x
+
+    def slope(x, rounds):
+        return flux.gradient(f, x, rounds)[0]
+
+    flux.gradient(slope, jnp.float32(1.0), 2)
+    text = flux.lower(slope, jnp.float32(1.0), 50).as_text()
+    assert text.count("stablehlo.while") == 2
+
+
 def test_a_loop_that_is_written_out_is_told_when_asked(monkeypatch, capsys):
     def growing(x):
         kept = []

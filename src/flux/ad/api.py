@@ -208,8 +208,9 @@ def rule(fn: Callable) -> Callable:
     position where `fn` allows both. After the cotangents of positional arguments the tuple may end
     with a dict: those of arguments that can only be passed by keyword.
 
-    Raises: `FluxError` at the reverse pass, naming `fn`, if the number of cotangents is wrong, or
-        nothing is said about a number or array that was passed by keyword.
+    Raises: `FluxError` if what is decorated is no function; at the reverse pass, naming `fn`, if
+        the number of cotangents is wrong, or nothing is said about a number or array that was
+        passed by keyword.
 
     >>> import flux
     >>> def cube(x):
@@ -223,6 +224,14 @@ def rule(fn: Callable) -> Callable:
     names = positional_names(fn)
 
     def register(augmented: Callable) -> Callable:
+        if not callable(augmented):
+            raise FluxError(
+                f"flux.rule expected a function that gives the derivative of "
+                f"`{getattr(fn, '__name__', fn)}`, and got a {type(augmented).__name__}.",
+                where=user_line(),
+                hint="Name the function whose derivative it is: @flux.rule(f) above the rule of f.",
+            )
+
         def own_rule(*args, **keywords):
             values, named = by_position(names, args, keywords)
             y, own = augmented(*values, **named)

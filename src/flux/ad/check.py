@@ -88,6 +88,9 @@ def random_like(value, rng):
         return None
     shape = getattr(value, "shape", ())
     random = rng.standard_normal(shape)
+    if hasattr(zero, "new_tensor"):  # a tensor of PyTorch, which knows no dtypes of NumPy
+        imaginary = 1j * rng.standard_normal(shape) if zero.is_complex() else 0.0
+        return zero.new_tensor(random + imaginary)
     dtype = getattr(zero, "dtype", None)
     if isinstance(zero, complex) or getattr(dtype, "kind", "f") == "c":
         random = random + 1j * rng.standard_normal(shape)

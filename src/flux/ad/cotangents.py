@@ -11,7 +11,7 @@ from types import BuiltinFunctionType, CellType, FunctionType, MethodType, Modul
 from typing import Any
 
 from flux.ad.indexed import Indexed, merge
-from flux.ad.spaces import MEMORIES, SPACES, project, space_of, zero_of
+from flux.ad.spaces import IDENTITIES, MEMORIES, SPACES, project, space_of, zero_of
 from flux.tree.objects import blank, fields, is_object, set_field
 
 __all__ = [
@@ -156,7 +156,8 @@ def gradient_of(value, ct, store, memo: dict[int, Any], made: dict[int, Any]):
         ct = dense(ct)
         if hasattr(ct, "asked"):  # the cotangent that a library does not know: it raises
             ct.asked()  # pyright: ignore[reportAttributeAccessIssue]
-        return zero_of(value) if ct is None else own_memory(project(ct, value), made)
+        found = zero_of(value) if ct is None else own_memory(project(ct, value), made)
+        return found if kind not in IDENTITIES else of_all_places(value, found, made)
     if isinstance(value, STATELESS):
         return None
     if isinstance(value, tuple):
@@ -178,6 +179,13 @@ def gradient_of(value, ct, store, memo: dict[int, Any], made: dict[int, Any]):
     return _container_gradient(value, store, memo, made)
 
 
+def of_all_places(parameter, part, made: dict[int, Any]):
+    """The gradient of a parameter that may have been met before: `part` is added, in place."""
+    if id(parameter) in made:
+        made[id(parameter)] += part
+    return made.setdefault(id(parameter), part)
+
+
 MEMORY = -1
 """Where `made` keeps the memory of the arrays that were handed out."""
 
@@ -192,15 +200,18 @@ def _container_gradient(value, store, memo, made):
     _, parts = memo[id(value)]
 
     def slot(key, item, owner=value):
-        return gradient_of(item, store.peek(owner, key), store, memo, made)
+        ct = store.peek(owner, key)
+        if hasattr(ct, "asked"):
+            return ct.asked(owner)
+        return gradient_of(item, ct, store, memo, made)
 
     if isinstance(value, list):
         made[id(value)] = result = []
-        result.extend(slot(i, item) for i, item in enumerate(parts))
+        result.extend([slot(i, item) for i, item in enumerate(parts)])
         return result
     if isinstance(value, dict):
         made[id(value)] = result = {}
-        result.update((key, slot(key, item)) for key, item in parts.items())
+        result.update([(key, slot(key, item)) for key, item in parts.items()])
         return result
     if isinstance(value, FunctionType):
         made[id(value)] = result = {}
@@ -208,9 +219,9 @@ def _container_gradient(value, store, memo, made):
             zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
         )
         result.update(
-            (name, slot("cell_contents", item, cells[name])) for name, item in parts.items()
+            [(name, slot("cell_contents", item, cells[name])) for name, item in parts.items()]
         )
-        if all(part is None for part in result.values()):
+        if all([part is None for part in result.values()]):
             made[id(value)] = result = None
         return result
     made[id(value)] = result = blank(type(value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import random
 import sys
 from collections.abc import Callable
@@ -113,8 +114,9 @@ def jacobian(f: Callable, *args) -> tuple:
 def directions(y) -> list:
     """The unit vectors of the space of `y`."""
     xp = namespace(y)
-    eye = xp.eye(y.size, dtype=y.dtype)
-    return [xp.reshape(eye[i], y.shape) for i in range(y.size)]
+    size = math.prod(y.shape)
+    eye = xp.eye(size, dtype=y.dtype)
+    return [xp.reshape(eye[i], y.shape) for i in range(size)]
 
 
 def stacked(rows: list, shape: tuple, x):

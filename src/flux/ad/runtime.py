@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from types import (
     BuiltinFunctionType,
@@ -23,7 +24,15 @@ from typing import Any
 
 from flux.ad.adjoint import Adjoint, RunTime
 from flux.ad.cotangents import accumulate, dense, own_memory
-from flux.ad.registry import AUGMENTED, CONSTRUCTORS, FINDERS, INERT, is_inert, of_inert_module
+from flux.ad.registry import (
+    AUGMENTED,
+    CONSTRUCTORS,
+    FINDERS,
+    INERT,
+    METHOD_FINDERS,
+    is_inert,
+    of_inert_module,
+)
 from flux.ad.scalars import (
     ScalarAdjoint,
     hoist_numbers,
@@ -65,8 +74,7 @@ def call_value(f, /, *args, **keywords):
     """As `call`; `back` returns the cotangent of `f` first (a partial's, a bound method's)."""
     kind = type(f)
     if kind is MethodType:
-        y, inner = call(f.__func__, f.__self__, *args, **keywords)
-        return y, inner
+        return (_of_array(f) or resolve(f.__func__))(f.__self__, *args, **keywords)
     if isinstance(f, partial):
         y, inner = call_value(f.func, *f.args, *args, **{**f.keywords, **keywords})
         bound, given, names = len(f.args), len(args), tuple({**f.keywords, **keywords})
@@ -159,7 +167,25 @@ BOUND_KINDS = (BuiltinFunctionType, MethodWrapperType)
 def _unbound(f) -> Callable | None:
     """The augmented form of the method that was bound to make `f`, if it has a rule."""
     method = getattr(getattr(f, "__objclass__", type(f.__self__)), f.__name__, None)
-    return AUGMENTED.get(method) if method is not None and method is not f else None
+    found = AUGMENTED.get(method) if method is not None and method is not f else None
+    return found or _of_array(f)
+
+
+def _of_array(f) -> Callable | None:
+    """The augmented form of the method of an array or number that was bound to make `f`."""
+    kind, name = type(f.__self__), f.__name__
+    if space_of(kind) is None or getattr(f.__self__, name, None) != f:
+        return None
+    return method_of_array(kind, name)
+
+
+def method_of_array(kind: type, name: str) -> Callable | None:
+    """The augmented form of a method of an array's type."""
+    for finder in METHOD_FINDERS:
+        found = finder(kind, name)
+        if found is not None:
+            return found
+    return None
 
 
 def _without_self(pair):
@@ -172,7 +198,7 @@ def _without_self(pair):
 
 
 def _method(f: MethodType) -> Callable:
-    return lambda *a, **k: _without_self(call(f.__func__, f.__self__, *a, **k))
+    return lambda *a, **k: _without_self(call_value(f, *a, **k))
 
 
 def _library(f):
@@ -504,8 +530,7 @@ def entry_of(f: FunctionType) -> Entry:
 def _program(f: FunctionType) -> Program:
     known = PROGRAMS.get(id(f.__code__))
     if known is not None:
-        program = known[1]
-        lower_collects(program.block)
+        program = replace(known[1], block=lower_collects(known[1].block))
         take_keywords(program)
         return program
     try:

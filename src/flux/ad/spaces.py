@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-__all__ = ["LOOKUPS", "MEMORIES", "SPACES", "Space", "VALUE", "project", "space_of", "zero_of"]
+__all__ = ["IDENTITIES", "LOOKUPS", "MEMORIES", "SPACES", "VALUE", "Space", "project",
+           "space_of", "zero_of"]  # fmt: skip
 
 
 class Space(NamedTuple):
@@ -36,6 +37,9 @@ VALUE: set[type] = {int, float, complex, bool}
 MEMORIES: dict[type, Callable[[Any, dict], Any]] = {}
 """By type of arrays that can change in place: `own(array, seen)` is the array, or a copy where its
 memory was seen before; it remembers it."""
+
+IDENTITIES: set[type] = set()
+"""Types of arrays that are one parameter wherever they occur, with one gradient: the sum."""
 
 
 def space_of(kind: type) -> Space | None:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from flux.errors import FluxError
+from flux.train.curves import BLUE, ORANGE, empty_figure, plain
 
 __all__ = ["draw"]
 
 ROWS, COLUMNS = 4, 8
-BLUE, ORANGE, RED, GREY = "#2b6cb0", "#dd6b20", "#c53030", "#4a5568"
+RED, GREY = "#c53030", "#4a5568"
 
 
 def draw(
@@ -32,14 +32,7 @@ def draw(
 
     Raises: ``FluxError`` with the way to install it, if matplotlib is not there.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise FluxError(
-            "the picture needs matplotlib, which is not installed.",
-            hint="Install it with: pip install 'fluxml[plot]'",
-        ) from None
-    figure = Figure(figsize=(12, 4.6), layout="constrained")
+    figure = empty_figure(12, 4.6)
     halves = figure.subfigures(1, 2, squeeze=False, width_ratios=(1, 1.5))
     _curves(halves[0, 0], losses, accuracies)
     _grid(halves[0, 1], images, guesses, labels)
@@ -54,8 +47,7 @@ def _curves(figure, losses: list[float], accuracies: list[float]) -> None:
     below.plot(epochs[: len(accuracies)], 100 * np.asarray(accuracies), color=ORANGE)
     below.set(ylabel="held-out accuracy, %", xlabel="epoch")
     for axes in (above, below):
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
+        plain(axes)
 
 
 def _grid(figure, images, guesses, labels) -> None:

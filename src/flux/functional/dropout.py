@@ -51,6 +51,6 @@ def mask_out(x, keep, scale=1.0, /):
 @rule(mask_out)
 def _mask_out_rule(x, keep, *scale):
     def back(ct):
-        return mask_out(ct, keep, *scale), None, *(None for _ in scale)
+        return mask_out(ct, keep, *scale), None, *[None for _ in scale]
 
     return mask_out(x, keep, *scale), back

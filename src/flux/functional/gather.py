@@ -1,15 +1,86 @@
-"""Pick rows of a table, and the adjoint: add rows into a table."""
+"""Pick entries by index, and bring entries together by index: each is the other's adjoint."""
 
 from __future__ import annotations
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from flux.ad import nograd, rule
-from flux.errors import LabelError, user_line
-from flux.functional.arrays import is_traced, namespace
+from flux.errors import LabelError, ShapeError, user_line
+from flux.functional.arrays import is_traced, namespace, shape_of
 
-__all__ = ["lookup"]
+__all__ = ["add_rows", "gather", "lookup", "put", "scatter"]
+
+
+def gather(x, index, *, axis=0):
+    """The entries of `x` at `index` along an axis, which the axes of the index replace.
+
+    Args:
+        x: an array.
+        index: integers, ``0 .. n-1``.
+        axis: the axis of `x` that is counted by the index.
+
+    Shapes: ``(A, n, C), (I, J) -> (A, I, J, C)`` for the axis 1.
+    Raises: ``LabelError`` for an index out of range (in a compiled program its entries are NaN).
+
+    >>> gather(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1, 1, 0]), axis=1).tolist()
+    [[2.0, 2.0, 1.0], [4.0, 4.0, 3.0]]
+    """
+    xp = namespace(x, index)
+    found = lookup(xp.moveaxis(x, axis, 0), index)
+    axes = len(shape_of(index))
+    return xp.moveaxis(found, _first(axes), _from(axis % x.ndim, axes))
+
+
+def scatter(x, index, size, *, op="sum"):
+    """Bring entries with the same index together: `size` bins, each the sum of its entries.
+
+    The adjoint of `gather` where `op` is `"sum"`.
+
+    Args:
+        x: entries along the axes that `index` has, which come first.
+        index: the bin of each entry, ``0 .. size-1``.
+        size: how many bins there are.
+        op: `"sum"`, `"mean"`, `"max"` or `"min"`. An empty bin is 0, for the latter two minus or
+            plus infinity; where several entries are the largest, they share the gradient.
+
+    Shapes: ``(I, C), (I,) -> (size, C)``.
+    Raises: ``LabelError`` for an index out of range (in a compiled program its entries are left
+        out); ``ShapeError`` if the shapes do not fit; ``ValueError`` for another `op`.
+
+    >>> x, bins = np.array([1.0, 2.0, 3.0]), np.array([0, 2, 0])
+    >>> scatter(x, bins, 3).tolist(), scatter(x, bins, 3, op="max").tolist()
+    ([4.0, 0.0, 2.0], [3.0, -inf, 2.0])
+    """
+    _check_scatter(x, index, size, op)
+    if op == "sum":
+        return add_rows(x, index, (size, *x.shape[len(shape_of(index)) :]))
+    if op == "mean":
+        return scatter(x, index, size) / _counts(index, size, x)
+    return _largest(x, index, size) if op == "max" else -_largest(-x, index, size)
+
+
+def _largest(x, index, size, /):
+    shape = (size, *x.shape[len(shape_of(index)) :])
+    if namespace(x, index) is np:
+        bins = np.full(shape, -np.inf, x.dtype)
+        np.maximum.at(bins, np.asarray(index), x)
+        return bins
+    index = _beyond_if_negative(jnp.asarray(index), size)
+    return jnp.full(shape, -jnp.inf, x.dtype).at[index].max(x, mode="drop")
+
+
+@rule(_largest)
+def _largest_rule(x, index, size, /):
+    y = _largest(x, index, size)
+    is_largest = _equals(x, lookup(y, index))
+
+    def back(ct):
+        shared = ct / _or_one(add_rows(is_largest, index, y.shape))
+        return lookup(shared, index) * is_largest, None, None
+
+    return y, back
 
 
 def lookup(table, index, /):
@@ -59,6 +130,48 @@ def _add_rows_rule(rows, index, shape, /):
     return add_rows(rows, index, shape), lambda ct: (lookup(ct, index), None, None)
 
 
+def put(x, part, start, /):
+    """`x` with `part` in the place of the entries from `start` on, along the second axis.
+
+    Args:
+        x: an array of two axes or more.
+        part: fewer or equally many entries along that axis, otherwise of the same shape.
+        start: an integer, of a compiled program too; there must be room behind it.
+
+    >>> put(np.zeros((1, 4)), np.ones((1, 2)), 1).tolist()
+    [[0.0, 1.0, 1.0, 0.0]]
+    """
+    if namespace(x, part, start) is np:
+        y = np.array(x)
+        y[:, start : start + part.shape[1]] = part
+        return y
+    return lax.dynamic_update_slice_in_dim(jnp.asarray(x), part.astype(x.dtype), start, axis=1)
+
+
+@rule(put)
+def _put_rule(x, part, start, /):
+    def back(ct):
+        return put(ct, 0 * part, start), cut(ct, start, part.shape[1]).astype(part.dtype), None
+
+    return put(x, part, start), back
+
+
+def cut(x, start, count, /):
+    """The `count` entries of `x` from `start` on, along the second axis.
+
+    >>> cut(np.arange(4.0)[None], 1, 2).tolist()
+    [[1.0, 2.0]]
+    """
+    if namespace(x, start) is np:
+        return x[:, start : start + count]
+    return lax.dynamic_slice_in_dim(jnp.asarray(x), start, count, axis=1)
+
+
+@rule(cut)
+def _cut_rule(x, start, count, /):
+    return cut(x, start, count), lambda ct: (put(0 * x, ct, start), None, None)
+
+
 @nograd
 def check_index(index, n: int) -> None:
     """Raise `LabelError` unless every index is from 0 to ``n - 1``; a traced one passes."""
@@ -75,6 +188,48 @@ def check_index(index, n: int) -> None:
             f"index {wrong[0]} is out of range: there are {n} rows, 0 to {n - 1}.",
             where=user_line(),
         )
+
+
+@nograd
+def _equals(a, b):
+    return (a == b).astype(a.dtype)
+
+
+@nograd
+def _or_one(counts):
+    return namespace(counts).maximum(counts, 1)
+
+
+@nograd
+def _counts(index, size, like):
+    """How many entries each bin has, at least 1 to divide by, with the axes of an entry."""
+    ones = namespace(index, like).ones(shape_of(index), like.dtype)
+    counts = _or_one(add_rows(ones, index, (size,)))
+    return counts.reshape([size] + [1] * (len(like.shape) - len(shape_of(index))))
+
+
+@nograd
+def _first(axes):
+    return tuple(range(axes))
+
+
+@nograd
+def _from(start, axes):
+    return tuple(range(start, start + axes))
+
+
+@nograd
+def _check_scatter(x, index, size, op):
+    if op not in ("sum", "mean", "max", "min"):
+        raise ValueError(f"op is {op!r}: it must be sum, mean, max or min.")
+    shape = shape_of(index)
+    if shape_of(x)[: len(shape)] != shape:
+        raise ShapeError(
+            f"scatter got entries of shape {shape_of(x)} and an index of shape {shape}: the first "
+            "axes of the entries must be those of the index.",
+            where=user_line(),
+        )
+    check_index(index, size)
 
 
 @nograd

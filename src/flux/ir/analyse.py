@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flux.ir import prims
 from flux.ir.program import (
     Block,
@@ -211,19 +213,20 @@ def take_keywords(program: Program) -> None:
         body.insert(0, Call((), prims.var_keywords, (program.params[-1],), program.where))
 
 
-def lower_collects(block: Block) -> None:
-    """Write what loops collect as appends to a list, for a second differentiation. In place."""
+def lower_collects(block: Block) -> Block:
+    """A copy with what loops collect as appends to a list, for a second differentiation."""
     body = []
     for statement in block.body:
-        for inner in blocks_of(statement):
-            lower_collects(inner)
-        if isinstance(statement, For | While) and statement.collected:
+        if isinstance(statement, If):
+            sides = lower_collects(statement.then), lower_collects(statement.orelse)
+            statement = replace(statement, then=sides[0], orelse=sides[1])
+        if isinstance(statement, For | While):
+            inner = lower_collects(statement.body)
             for var, operand in zip(statement.collected, statement.collect, strict=True):
                 body.append(Call((var,), prims.list_, (), statement.where))
                 args = (var, Const("append"), operand)
                 nothing = Var(f"{var.name}.none", f"{var.base}_none")
-                append = Call((nothing,), prims.call_method, args, statement.where)
-                statement.body.body.append(append)
-            statement.collected = statement.collect = ()
+                inner.body.append(Call((nothing,), prims.call_method, args, statement.where))
+            statement = replace(statement, body=inner, collected=(), collect=())
         body.append(statement)
-    block.body = body
+    return replace(block, body=body)

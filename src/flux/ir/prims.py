@@ -414,8 +414,8 @@ def _inert(name: str, fn) -> Prim:
 INERT_BUILTINS = {
     fn.__name__: _inert(fn.__name__, fn)
     for fn in (
-        bool, callable, chr, delattr, format, hasattr, hash, hex, id, int, isinstance, issubclass,
-        len, oct, ord, print, range, repr, slice, str, type,
+        bool, breakpoint, callable, chr, delattr, format, hasattr, hash, hex, id, int, isinstance,
+        issubclass, len, oct, ord, print, range, repr, slice, str, type,
     )
 }  # fmt: skip
 del INERT_BUILTINS["delattr"]

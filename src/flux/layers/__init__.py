@@ -1,6 +1,9 @@
 """Layers: objects with parameters that are called on arrays. Any callable is one."""
 
+from flux.layers.attention import KeyValueCache, MultiHeadAttention, RotaryEmbedding
+from flux.layers.bidirectional import Bidirectional
 from flux.layers.branches import Flatten, Maxout, PairwiseFusion, Parallel, SkipConnection
+from flux.layers.cells import GRUCell, GRUv3Cell, LSTMCell, RNNCell, initialstates
 from flux.layers.chain import Chain, activations
 from flux.layers.conv import Conv, ConvTranspose, DepthwiseConv
 from flux.layers.dense import Bilinear, Dense, Scale
@@ -17,13 +20,17 @@ from flux.layers.pool import (
     MaxPool,
     MeanPool,
 )
+from flux.layers.recurrent import GRU, LSTM, RNN, GRUv3, Recurrence
+from flux.layers.resize import PixelShuffle, Upsample
 from flux.layers.summary import Summary, outputsize, summary
+from flux.layers.weightnorm import WeightNorm
 
 __all__ = [
     "AdaptiveMaxPool",
     "AdaptiveMeanPool",
     "AlphaDropout",
     "BatchNorm",
+    "Bidirectional",
     "Bilinear",
     "Chain",
     "Conv",
@@ -34,21 +41,37 @@ __all__ = [
     "Embedding",
     "EmbeddingBag",
     "Flatten",
+    "GRU",
+    "GRUCell",
+    "GRUv3",
+    "GRUv3Cell",
     "GlobalMaxPool",
     "GlobalMeanPool",
     "GroupNorm",
     "InstanceNorm",
+    "LSTM",
+    "LSTMCell",
+    "KeyValueCache",
     "LayerNorm",
     "MaxPool",
     "Maxout",
     "MeanPool",
+    "MultiHeadAttention",
     "PairwiseFusion",
     "Parallel",
+    "PixelShuffle",
     "RMSNorm",
+    "RNN",
+    "RNNCell",
+    "Recurrence",
     "Scale",
     "SkipConnection",
     "Summary",
     "activations",
+    "initialstates",
+    "RotaryEmbedding",
+    "Upsample",
+    "WeightNorm",
     "layer",
     "outputsize",
     "summary",

@@ -38,12 +38,14 @@ def check_positions(layer, x, axes: int) -> None:
 
 
 @nograd
-def refuse(layer, x, expected: str, hint: str | None = None) -> None:
-    """Raise `ShapeError` for the input `x` of `layer`: who, where, given, expected."""
+def refuse(layer, x, expected: str, hint: str | None = None, what: str = "an input") -> None:
+    """Raise `ShapeError` for `x`, an array or a shape, that `layer` got: who, given, expected."""
     where = place(layer)
     who = f"{label(layer)}{where}," if where else label(layer)
-    what = f"{who} got an input of shape {tuple(x.shape)}: {expected}."
-    raise ShapeError(what, where=user_line(), hint=hint)
+    shape = x if isinstance(x, tuple) else tuple(x.shape)
+    raise ShapeError(
+        f"{who} got {what} of shape {shape}: {expected}.", where=user_line(), hint=hint
+    )
 
 
 def place(layer) -> str:

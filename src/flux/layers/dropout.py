@@ -10,7 +10,7 @@ from flux.layers.modes import training
 from flux.layers.show import call_repr
 from flux.random import RandomState
 
-__all__ = ["AlphaDropout", "Dropout"]
+__all__ = ["AlphaDropout", "Dropout", "check_probability"]
 
 
 @layer
@@ -36,7 +36,7 @@ class Dropout:
     """
 
     def __init__(self, p, *, axis=None, rng=None):
-        self.p = _probability(p)
+        self.p = check_probability(p)
         self.axis = axis
         self.active = None
         self.rng = RandomState(rng)
@@ -70,7 +70,7 @@ class AlphaDropout:
     """
 
     def __init__(self, p, *, rng=None):
-        self.p = _probability(p)
+        self.p = check_probability(p)
         self.active = None
         self.rng = RandomState(rng)
 
@@ -88,7 +88,8 @@ class AlphaDropout:
         return call_repr(self, self.p)
 
 
-def _probability(p):
+def check_probability(p):
+    """`p`, if it is a probability; `ValueError` if not."""
     if not 0 <= p <= 1:
         raise ValueError(f"a probability of omission must be from 0 to 1, not {p!r}.")
     return p

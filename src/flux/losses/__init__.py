@@ -31,6 +31,7 @@ from flux.losses.regression import (
     siamese_contrastive,
     squared_hinge,
 )
+from flux.losses.sequences import ctc
 from flux.losses.targets import check_labels, mean
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "binary_focal",
     "check_labels",
     "crossentropy",
+    "ctc",
     "dice",
     "focal",
     "hinge",

@@ -38,6 +38,14 @@ class Optimiser:
         except TypeError:
             self.model = None
 
+    @property
+    def hyper(self) -> dict[str, float]:
+        """The hyperparameters of the last step; of two rules in a chain, the first one's."""
+        found: dict[str, float] = {}
+        for state in rule_states(self.state):
+            found = {**state.hyperparams, **found}
+        return {name: float(str(value)) for name, value in found.items()}  # float32 0.1 is 0.1
+
     def __repr__(self):
         frozen = f", {len(self.frozen)} frozen" if self.frozen else ""
         return f"Optimiser({self.rule!r}, {len(self.names)} arrays{frozen})"
@@ -77,7 +85,9 @@ def apply_gradients(opt: Optimiser, model, grads) -> None:
     found = matching(opt, model)
     values = [jnp.asarray(p.value) for p in found]
     given = [None if p.name in opt.frozen else p.gradient(grads) for p in found]
-    gradients = [jnp.zeros_like(v) if g is None else g for g, v in zip(given, values, strict=True)]
+    pairs = zip(given, values, strict=True)
+    # The gradient of a complex number has JAX's convention: downhill is against its conjugate.
+    gradients = [jnp.zeros_like(v) if g is None else jnp.conj(g) for g, v in pairs]
     transform: Any = as_transform(opt.rule)
     steps, opt.state = transform.update(gradients, opt.state, values)
     for parameter, value, grad, step in zip(found, values, given, steps, strict=True):
@@ -126,32 +136,49 @@ def update(opt: Optimiser, model, grads) -> None:
 def adjust(opt: Optimiser, lr: float | None = None, **hyper: Any) -> None:
     """Change hyperparameters of a running optimiser; nothing is compiled again.
 
+    A pair is given as a pair, `adjust(opt, beta=(0.8, 0.99))`. What is set no longer follows the
+    schedule that it had.
+
     Raises: `FluxError` naming the hyperparameters that there are.
+
+    >>> import flux
+    >>> opt = flux.setup(flux.optim.Descent(flux.schedules.cosine(0.5, 10)), {"w": jnp.zeros(2)})
+    >>> flux.adjust(opt, 0.25)
+    >>> opt.hyper
+    {'lr': 0.25}
     """
     changes = dict(hyper) if lr is None else {"lr": lr, **hyper}
     flat: dict[str, Any] = {}
     for key, value in changes.items():
         pairs = enumerate(value) if isinstance(value, tuple) else [(None, value)]
         flat.update({key if i is None else f"{key}_{i}": v for i, v in pairs})
-    tables = list(hyperparameters(opt.state))
-    for key in flat:
-        if not any(key in table for table in tables):
-            names = sorted({name for table in tables for name in table})
+    states = list(rule_states(opt.state))
+    for key, value in flat.items():
+        if not any(key in state.hyperparams for state in states):
+            names = sorted({name for state in states for name in state.hyperparams})
             raise FluxError(
-                f"{opt.rule!r} has no hyperparameter `{key}`; it has {', '.join(names)}."
+                f"{opt.rule!r} has no hyperparameter `{key}`; "
+                f"it has {', '.join(names) or 'none that can be changed'}."
             )
-    for table in tables:
-        table.update({k: jnp.asarray(v, table[k].dtype) for k, v in flat.items() if k in table})
+        if callable(value):
+            raise FluxError(
+                f"adjust expected a number for `{key}`, and got {value!r}.",
+                hint="A schedule is given to the rule: flux.optim.Adam(schedule).",
+            )
+    for state in states:
+        for key in flat.keys() & state.hyperparams.keys():
+            state.hyperparams[key] = jnp.asarray(flat[key], state.hyperparams[key].dtype)
+            if key in getattr(state, "held", ()):
+                state.held[key] = jnp.ones((), bool)
 
 
-def hyperparameters(state) -> Iterator[dict[str, Any]]:
-    """The tables of hyperparameters inside an optax state."""
+def rule_states(state) -> Iterator[Any]:
+    """The states with hyperparameters inside an optax state, those of optax's own making too."""
+    if isinstance(getattr(state, "hyperparams", None), dict):
+        yield state
     if isinstance(state, tuple):
-        table = getattr(state, "hyperparams", None)
-        if isinstance(table, dict):
-            yield table
         for part in state:
-            yield from hyperparameters(part)
+            yield from rule_states(part)
 
 
 def freeze(opt: Optimiser, part) -> None:

@@ -9,6 +9,8 @@ from typing import Any, ParamSpec
 
 import optax
 
+from flux.optim.inject import flattened, injected
+
 __all__ = ["OptimiserChain", "Rule", "as_transform", "rule"]
 
 P = ParamSpec("P")
@@ -46,17 +48,7 @@ class Rule:
     @functools.cached_property
     def transform(self) -> optax.GradientTransformation:
         """The optax transformation."""
-        flat = flattened(self.hyper)
-        fixed = tuple(k for k, v in flat.items() if not isinstance(v, float) and not callable(v))
-        build = self.build
-
-        def from_flat(**values):
-            return build(**unflattened(values))
-
-        kind = inspect.Parameter.KEYWORD_ONLY
-        signature = inspect.Signature([inspect.Parameter(name, kind) for name in flat])
-        from_flat.__signature__ = signature  # type: ignore[attr-defined]
-        return optax.inject_hyperparams(from_flat, static_args=fixed)(**flat)
+        return injected(self.build, flattened(self.hyper))
 
 
 def rule(build: Callable[P, optax.GradientTransformation]) -> Callable[P, Rule]:
@@ -77,28 +69,6 @@ def rule(build: Callable[P, optax.GradientTransformation]) -> Callable[P, Rule]:
         return Rule(build.__name__, build, dict(bound.arguments))
 
     return make
-
-
-def flattened(hyper: dict[str, Any]) -> dict[str, Any]:
-    """Numbers as floats, and pairs by their parts: `beta=(0.9, 0.999)` as `beta_0`, `beta_1`."""
-    flat: dict[str, Any] = {}
-    for key, value in hyper.items():
-        if isinstance(value, tuple):
-            flat.update({f"{key}_{i}": float(part) for i, part in enumerate(value)})
-        else:
-            flat[key] = float(value) if type(value) is int else value
-    return flat
-
-
-def unflattened(flat: dict[str, Any]) -> dict[str, Any]:
-    hyper: dict[str, Any] = {}
-    for key, value in flat.items():
-        stem, _, index = key.rpartition("_")
-        if stem and index.isdigit():
-            hyper[stem] = (*hyper.get(stem, ()), value)
-        else:
-            hyper[key] = value
-    return hyper
 
 
 class OptimiserChain:

@@ -10,8 +10,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from optax.contrib import muon
 
+from flux.optim import papers
+from flux.optim.inject import wide
 from flux.optim.rule import OptimiserChain, as_transform, rule
 
 __all__ = [
@@ -50,8 +51,14 @@ def Nesterov(lr=0.001, rho=0.9):
 
 @rule
 def Rprop(lr=0.001, ell: Pair = (0.5, 1.2), gamma: Pair = (1e-6, 50.0)):
-    """Step sizes that follow the gradient's sign alone. Source: Riedmiller and Braun (1993)."""
-    return optax.rprop(lr, *ell, *gamma)
+    """Step sizes that follow the gradient's sign alone; `lr` is the first one of every number.
+
+    While the sign stays, they grow by `ell[1]`; where it changes, they shrink by `ell[0]`; both
+    between the bounds `gamma`. What `lr` becomes after the first step is of no importance.
+
+    Source: Riedmiller and Braun (1993), as iRprop⁻ of Igel and Hüsken (2003).
+    """
+    return papers.rprop(lr, ell, gamma)
 
 
 @rule
@@ -93,7 +100,8 @@ def AdaMax(lr=0.001, beta: Pair = (0.9, 0.999), eps=1e-8):
 @rule
 def OAdam(lr=0.001, beta: Pair = (0.5, 0.9), eps=1e-8):
     """Optimistic Adam, for games. Source: Daskalakis et al. (2018)."""
-    return optax.optimistic_adam_v2(lr, b1=beta[0], b2=beta[1], eps=eps)
+    adam = optax.scale_by_adam(*beta, eps)
+    return optax.chain(adam, papers.optimistic(), optax.scale_by_learning_rate(lr))
 
 
 @rule
@@ -104,14 +112,17 @@ def NAdam(lr=0.001, beta: Pair = (0.9, 0.999), eps=1e-8):
 
 @rule
 def AMSGrad(lr=0.001, beta: Pair = (0.9, 0.999), eps=1e-8):
-    """Adam with a second moment that never shrinks. Source: Reddi et al. (2018)."""
-    return optax.amsgrad(lr, *beta, eps)
+    """Adam with a second moment that never shrinks, and without correction of the moments' start.
+
+    Source: Reddi et al. (2018), algorithm 2.
+    """
+    return optax.chain(papers.amsgrad(beta, eps), optax.scale_by_learning_rate(lr))
 
 
 @rule
 def AdaGrad(lr=0.1, eps=1e-8):
     """Scale by the root of the sum of squares. Source: Duchi et al. (2011)."""
-    return optax.adagrad(lr, initial_accumulator_value=0.0, eps=eps)
+    return optax.chain(papers.adagrad(eps), optax.scale_by_learning_rate(lr))
 
 
 @rule
@@ -123,7 +134,7 @@ def AdaDelta(rho=0.9, eps=1e-8):
 @rule
 def AdaBelief(lr=0.001, beta: Pair = (0.9, 0.999), eps=1e-16):
     """Adam by the variance of the gradient's prediction error. Source: Zhuang et al. (2020)."""
-    return optax.adabelief(lr, *beta, eps)
+    return optax.adabelief(lr, *beta, eps, eps)
 
 
 @rule
@@ -133,9 +144,18 @@ def Lion(lr=0.0001, beta: Pair = (0.9, 0.99)):
 
 
 @rule
-def Muon(lr=0.02, beta=0.95):
-    """Orthogonalised momentum for matrices, Adam for the rest. Source: Jordan et al. (2024)."""
-    return muon(lr, beta=beta)
+def Muon(lr=0.02, beta=0.95, rest=0.015):
+    """Orthogonalised momentum for matrices; Adam, with `rest * lr`, for all other arrays.
+
+    Meant for hidden layers. Source: Jordan et al. (2024), whose choice for Adam is 0.0003.
+    """
+
+    def kinds(params):
+        return jax.tree.map(lambda p: "muon" if p.ndim == 2 else "adam", params)
+
+    turning = optax.chain(papers.muon(beta), optax.scale_by_learning_rate(lr))
+    adam = optax.adam(rest * lr, 0.9, 0.95, 1e-10)
+    return optax.multi_transform({"muon": turning, "adam": adam}, kinds)
 
 
 @rule
@@ -230,8 +250,3 @@ class MixedPrecision(OptimiserChain):
             return steps, (masters, inner_state)
 
         return optax.GradientTransformation(init, update)  # type: ignore[arg-type]
-
-
-def wide(x):
-    """A half-precision array as float32; others as they are."""
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))

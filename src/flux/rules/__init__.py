@@ -17,7 +17,7 @@ __all__ = ["load"]
 ALWAYS = ("operators", "containers", "objects", "builtins", "math", "exceptions")
 LIBRARIES = ("numpy", "jax", "scipy", "scipy.special", "scipy.linalg", "scipy.sparse",
              "scipy.sparse.linalg", "scipy.fft", "scipy.signal", "scipy.integrate",
-             "scipy.stats")  # fmt: skip
+             "scipy.stats", "torch")  # fmt: skip
 loaded: set[str] = set()
 
 

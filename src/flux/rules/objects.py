@@ -13,7 +13,7 @@ from typing import Any
 from flux.ad import registry
 from flux.ad.cotangents import accumulate
 from flux.ad.registry import AUGMENTED, augments, inert
-from flux.ad.runtime import call, call_value, carries, nothing
+from flux.ad.runtime import call, call_value, carries, method_of_array, nothing
 from flux.ad.spaces import SPACES, space_of
 from flux.ad.store import instance_dict
 from flux.errors import NotDifferentiable, user_line
@@ -323,10 +323,7 @@ def method_rule(kind, name):
     """The rule for the method `name` of a built-in or array type."""
     rule = AUGMENTED.get(getattr(kind, name, None)) if kind in BUILTIN_KINDS else None
     if rule is None and space_of(kind) is not None:
-        for finder in registry.METHOD_FINDERS:
-            rule = finder(kind, name)
-            if rule is not None:
-                return rule
+        return method_of_array(kind, name)
     return rule
 
 

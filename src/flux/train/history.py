@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from time import perf_counter
 from typing import Any
 
@@ -16,6 +17,7 @@ class History:
     Attributes:
         loss: the loss of every step, before the step.
         epoch_loss: the mean of each epoch.
+        ends: how many steps were done at the end of each epoch.
         metrics: for each metric the mean of each epoch.
         steps_per_second: without the first step, which compiles.
     """
@@ -23,6 +25,7 @@ class History:
     def __init__(self):
         self.loss: list[float] = []
         self.epoch_loss: list[float] = []
+        self.ends: list[int] = []
         self.metrics: dict[str, list[float]] = {}
         self.collected: dict[str, list[Any]] = {}
         self.since: float | None = None
@@ -37,6 +40,18 @@ class History:
     def steps_per_second(self) -> float:
         seconds = self.until - (self.since or self.until)
         return (len(self.loss) - 1) / seconds if seconds > 0 else 0.0
+
+    def plot(self, path: str | os.PathLike) -> None:
+        """Write a picture of the loss by step and by epoch, and of each metric.
+
+        Args:
+            path: the file, of a kind that matplotlib writes: `.png`, `.svg`, `.pdf`.
+
+        Raises: `FluxError` with the way to install it, if matplotlib is not there.
+        """
+        from flux.train.curves import draw
+
+        draw(path, self.loss, self.ends, self.epoch_loss, self.metrics)
 
     def begin(self) -> None:
         """An epoch begins."""
@@ -53,6 +68,7 @@ class History:
 
     def end(self) -> None:
         """An epoch is over."""
+        self.ends.append(len(self.loss))
         self.epoch_loss.append(float(np.mean(self.loss[self.first :])))
         for name, values in self.collected.items():
             mean = float(np.mean([float(value) for value in values]))

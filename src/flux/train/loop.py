@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from typing import Any
 
 from flux.errors import FluxError, NonFiniteLoss, user_line
@@ -37,7 +38,9 @@ def train(
         opt: from `flux.setup`.
         epochs: how often to go through the data.
         callbacks: called with the `Run` after each epoch; one that returns `True` ends it. A
-            callback with a method `step` has that called after each step in the same way.
+            callback with a method `step` has that called after each step in the same way; one with
+            a method `end` has that called when training is over, also when an exception ends it.
+            `flux.callbacks` has the usual ones.
         progress: show the state while it runs.
 
     Returns: the history: losses by step and by epoch, metrics, speed.
@@ -56,11 +59,17 @@ def train(
     check_arguments(loss, opt)
     run = Run(loss, model, opt, epochs)
     batches = [data] if isinstance(data, tuple) and all(map(is_array, data)) else data
-    with Progress(total(batches, epochs), enabled=progress) as run.display:
+    callbacks = tuple(callbacks)
+    with ExitStack() as stack:
+        for callback in callbacks:
+            if hasattr(callback, "end"):
+                stack.callback(callback.end, run)  # type: ignore[attr-defined]
+        run.display = stack.enter_context(Progress(total(batches, epochs), enabled=progress))
         for run.epoch in range(1, epochs + 1):
             run.one_epoch(batches, callbacks)
             if run.asked([callback(run) for callback in callbacks]):
                 break
+        run.finished = True
     return run.history
 
 
@@ -97,6 +106,7 @@ class Run:
         step: how many steps are done, in all epochs.
         history: what came of them.
         stopped: a callback has ended the run.
+        finished: it has come to its end, and no exception has broken it off.
     """
 
     def __init__(self, loss: Callable, model, opt: Optimiser, epochs: int):
@@ -104,7 +114,7 @@ class Run:
         self.epoch = self.step = self.batch = 0
         self.history = History()
         self.display: Any = None
-        self.stopped = False
+        self.stopped = self.finished = False
         self.halted: Any = RUNNING
         self.unseen: tuple[Any, Any, int, tuple] | None = None
 

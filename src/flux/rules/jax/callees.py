@@ -16,6 +16,7 @@ from flux.rules.jax.leaf import (
     ROOTS,
     Direct,
     Leaf,
+    Once,
     as_kind,
     backward,
     forward,
@@ -86,9 +87,14 @@ registry.FINDERS.append(finder)
 # -- a second derivative: a leaf's passes are functions of JAX themselves --------------------------
 
 
+def pass_of(record, function) -> Leaf:
+    """The leaf of a record's forward pass or pullback."""
+    return Once(function) if isinstance(record, Direct) else Leaf(function, own=True)
+
+
 def forward_again(record, arrays):
     """The forward pass is a function of its arrays; its results are lists, kept in the store."""
-    leaf_of = Leaf(record.forward, own=not isinstance(record, Direct))
+    leaf_of = pass_of(record, record.forward)
     outs, inner = leaf_of(*arrays)
     count = len(record.outs)
     pair = outs[:count], [arrays[~p] if p < 0 else outs[p] for p in record.places]
@@ -114,7 +120,7 @@ def forward_again(record, arrays):
 
 def backward_again(record, residuals, cts):
     """The pullback is a function of its residuals and of the cotangents."""
-    leaf_of = Leaf(record.pull, own=not isinstance(record, Direct))
+    leaf_of = pass_of(record, record.pull)
     y, inner = leaf_of(residuals, cts)
 
     def back(ct, store):

@@ -253,6 +253,18 @@ class Leaf:
         return record
 
 
+class Once(Leaf):
+    """A leaf that keeps no record. What its function captured is among its arguments."""
+
+    __slots__ = ()
+
+    def __init__(self, f):
+        super().__init__(f, own=True)
+
+    def record(self, treedef, key, static, moving, arrays, captured) -> Record:
+        return Direct(caller(self.f, treedef, static, []), moving)
+
+
 def kept_record(call, moving, arrays) -> Record:
     """A record, traced; a direct one where the function wants to see the numbers."""
     record = Record(call, moving)
@@ -340,5 +352,5 @@ def as_kind(ct, x):
 
 
 inert(
-    is_array, sorted_out, signature, by_value, is_own, Leaf.record, Give,
+    is_array, sorted_out, signature, by_value, is_own, Leaf.record, Once.record, Give,
 )  # fmt: skip

@@ -104,6 +104,7 @@ def find_attribute(kind: type, name: str):
 
 
 registry.METHOD_FINDERS.append(find_method)
+AUGMENTED[type(jnp.zeros(())).item] = item  # bound to a name first: `f = x.item; f()`
 registry.ATTRIBUTE_FINDERS.append(find_attribute)
 
 

@@ -19,7 +19,13 @@ def leaf_cotangents(y, ct, store) -> list:
     if type(y) is tuple and not any([isinstance(item, CONTAINERS) for item in y]):
         cts = ct or (None,) * len(y)
         return [part for part, item in zip(cts, y, strict=True) if item is not None]
-    return [at_path(y, ct, path, store) for path in paths_of(y)]
+    return cotangents_at(paths_of(y), y, ct, store)
+
+
+def cotangents_at(paths, y, ct, store) -> list:
+    """The cotangents at the ends of paths; a tuple in a list is one slot with several leaves."""
+    taken = {}
+    return [at_path(y, ct, path, store, taken) for path in paths]
 
 
 def paths_of(y) -> list:
@@ -27,11 +33,19 @@ def paths_of(y) -> list:
     return [path for path, _ in jax.tree_util.tree_flatten_with_path(y)[0]]
 
 
+def paths_in(treedef) -> list:
+    """The path of every leaf, of those that are `None` too."""
+    return paths_of(jax.tree_util.tree_unflatten(treedef, range(treedef.num_leaves)))
+
+
 CONTAINERS = (tuple, list, dict)
 
 
-def at_path(value, ct, path, store):
-    """Walk down to one leaf: by value through tuples, through the store elsewhere."""
+def at_path(value, ct, path, store, taken):
+    """Walk down to one leaf: by value through tuples, through the store elsewhere.
+
+    `taken` keeps what was taken from the store, by container and name.
+    """
     for key in path:
         if isinstance(value, tuple):
             index = places_of(value, key)
@@ -39,7 +53,10 @@ def at_path(value, ct, path, store):
             value = value[index]
         else:
             name = name_of(value, key)
-            ct = store.take(value, name)
+            slot = (id(value), name)
+            if slot not in taken:
+                taken[slot] = store.take(value, name)
+            ct = taken[slot]
             value = child_of(value, name)
     return ct
 
@@ -67,7 +84,15 @@ def child_of(value, name):
     return value[name] if isinstance(value, list | dict) else getattr(value, name)
 
 
-inert(paths_of, places_of, name_of, child_of, jax.tree_util.tree_structure, jax.tree.structure)
+inert(
+    paths_of,
+    paths_in,
+    places_of,
+    name_of,
+    child_of,
+    jax.tree_util.tree_structure,
+    jax.tree.structure,
+)
 
 
 # -- functions of trees ----------------------------------------------------------------------------
@@ -91,9 +116,10 @@ def unflatten(treedef, leaves):
     """The tree made of leaves."""
     items = list(leaves)
     made = jax.tree_util.tree_unflatten(treedef, items)
+    paths = paths_in(treedef)
 
     def back(ct, store):
-        cts = leaf_cotangents(made, ct, store)
+        cts = cotangents_at(paths, made, ct, store)
         if isinstance(leaves, list):
             for i, part in enumerate(cts):
                 store.add(leaves, i, part)
