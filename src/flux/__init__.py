@@ -23,13 +23,14 @@ ROOMS = {
     "AdaptiveMaxPool AdaptiveMeanPool GlobalMaxPool GlobalMeanPool Dropout AlphaDropout BatchNorm "
     "GroupNorm InstanceNorm LayerNorm RMSNorm RNN LSTM GRU GRUv3 RNNCell LSTMCell GRUCell "
     "GRUv3Cell Recurrence Bidirectional initialstates trainmode testmode summary outputsize "
-    "MultiHeadAttention RotaryEmbedding Upsample PixelShuffle WeightNorm",
+    "MultiHeadAttention RotaryEmbedding Upsample PixelShuffle WeightNorm activations",
     "flux.functional": "celu elu gelu glu hardsigmoid hardswish hardtanh identity leakyrelu lisht "
     "logcosh logsigmoid logsoftmax mish relu relu6 rrelu selu sigmoid silu softmax softplus "
     "softshrink softsign swish tanh tanhshrink trelu",
     "flux.random": "seed",
+    "flux.models": "fmap modules state load destructure split f16 bf16 f32 f64 cpu gpu to",
     # Training
-    "flux.optim": "setup update adjust freeze thaw",
+    "flux.optim": "setup update adjust freeze thaw trainables",
     "flux.train": "train trainstep",
     # Data and files
     "flux.data": "DataLoader onehot onehotbatch onecold splitobs kfolds",

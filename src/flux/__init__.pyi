@@ -130,6 +130,7 @@ from flux.layers import (
     SkipConnection as SkipConnection,
     Upsample as Upsample,
     WeightNorm as WeightNorm,
+    activations as activations,
     initialstates as initialstates,
     layer as layer,
     outputsize as outputsize,
@@ -137,11 +138,27 @@ from flux.layers import (
     testmode as testmode,
     trainmode as trainmode,
 )
+from flux.models import (
+    bf16 as bf16,
+    cpu as cpu,
+    destructure as destructure,
+    f16 as f16,
+    f32 as f32,
+    f64 as f64,
+    fmap as fmap,
+    gpu as gpu,
+    load as load,
+    modules as modules,
+    split as split,
+    state as state,
+    to as to,
+)
 from flux.optim import (
     adjust as adjust,
     freeze as freeze,
     setup as setup,
     thaw as thaw,
+    trainables as trainables,
     update as update,
 )
 from flux.random import (

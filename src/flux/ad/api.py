@@ -277,6 +277,8 @@ def by_position(names: tuple[str, ...], args: tuple, keywords: dict) -> tuple[tu
 
 def structural(y, ct, store):
     """The cotangent of a result in its structure: that of what can change is in the store."""
+    if isinstance(y, tuple) and ct is not None:
+        return tuple([structural(part, c, store) for part, c in zip(y, ct, strict=True)])
     if ct is not None or space_of(type(y)) is not None:
         return dense(ct)
     memo: dict[int, Any] = {}

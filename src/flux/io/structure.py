@@ -13,7 +13,15 @@ from flux.io.convert import dtype_name
 from flux.tree.objects import is_object, set_field
 from flux.tree.walk import children, places, spelled
 
-__all__ = ["Structure", "differences", "replace_arrays", "structure_of"]
+__all__ = [
+    "Structure",
+    "differences",
+    "is_array",
+    "is_number",
+    "is_settable",
+    "replace_arrays",
+    "structure_of",
+]
 
 ARRAYS = (jax.Array, np.ndarray, np.generic)
 
@@ -61,7 +69,7 @@ def structure_of(model) -> Structure:
         else:
             first[id(place.value)] = path
             arrays[path] = place.value
-    numbers = {spelled(p.path[1:]): p.value for p in places([model], is_number) if _settable(p)}
+    numbers = {spelled(p.path[1:]): p.value for p in places([model], is_number) if is_settable(p)}
     return Structure(arrays, shared, dict(_classes(model)), numbers)
 
 
@@ -73,7 +81,7 @@ def is_number(value) -> bool:
     return type(value) in (int, float)
 
 
-def _settable(place) -> bool:
+def is_settable(place) -> bool:
     constant = getattr(type(place.owner), "__constant__", False)
     return not constant and (isinstance(place.owner, list | dict) or is_object(place.owner))
 

@@ -4,7 +4,7 @@ from flux.layers.attention import KeyValueCache, MultiHeadAttention, RotaryEmbed
 from flux.layers.bidirectional import Bidirectional
 from flux.layers.branches import Flatten, Maxout, PairwiseFusion, Parallel, SkipConnection
 from flux.layers.cells import GRUCell, GRUv3Cell, LSTMCell, RNNCell, initialstates
-from flux.layers.chain import Chain
+from flux.layers.chain import Chain, activations
 from flux.layers.conv import Conv, ConvTranspose, DepthwiseConv
 from flux.layers.dense import Bilinear, Dense, Scale
 from flux.layers.dropout import AlphaDropout, Dropout
@@ -67,6 +67,7 @@ __all__ = [
     "Scale",
     "SkipConnection",
     "Summary",
+    "activations",
     "initialstates",
     "RotaryEmbedding",
     "Upsample",
