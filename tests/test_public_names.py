@@ -15,7 +15,7 @@ SkipConnection SourceError StagingError Upsample WeightNorm adjust callbacks cel
 checkpoint code_adjoint code_ir data datasets elu freeze functional gelu glu grad gradient
 hardsigmoid hardswish hardtanh hessian hook identity init initialstates jacobian jit kfolds layer
 layers leakyrelu lisht logcosh logsigmoid logsoftmax losses lower metrics mish nograd onecold onehot
-onehotbatch optim outputsize pullback pushforward relu relu6 restore rrelu rule save schedules seed
+onehotbatch optim outputsize pullback pushforward random relu relu6 restore rrelu rule save schedules seed
 selu setup sigmoid silu softmax softplus softshrink softsign splitobs stop_gradient summary swish
 tanh tanhshrink testmode thaw train trainmode trainstep trelu update value_and_grad vmap
 withgradient within_gradient

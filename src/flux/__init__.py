@@ -48,6 +48,7 @@ SUBJECTS = {  # rooms that are used by their own name: flux.losses.mse
     "losses": "flux.losses",
     "metrics": "flux.metrics",
     "optim": "flux.optim",
+    "random": "flux.random",
     "schedules": "flux.schedules",
 }
 HOME = {name: room for room, names in ROOMS.items() for name in names.split()}

@@ -8,6 +8,7 @@ from flux import (
     losses as losses,
     metrics as metrics,
     optim as optim,
+    random as random,
     schedules as schedules,
 )
 from flux.ad import (

@@ -77,3 +77,36 @@ def test_restoring_compiles_nothing_again(batches, tmp_path, caplog):
     with jax.log_compiles():
         epoch(model, opt, batches())
     assert "Compiling" not in caplog.text
+
+
+def test_what_compiling_turned_into_arrays_is_given_to_a_fresh_model(tmp_path):
+    def fresh():
+        return {"slope": np.zeros(2), "steps": 0, "rate": 0.5, "kept": 7}
+
+    def count(line, x):
+        line["steps"] += 1
+        line["rate"] *= 0.5
+        return ((line["slope"] - x) ** 2).sum()
+
+    line = fresh()
+    opt = flux.setup(flux.optim.Descent(), line)
+    flux.trainstep(count, line, np.ones(2, np.float32), opt)
+    flux.save(tmp_path / "trained", line)
+    again = fresh()
+    flux.restore(tmp_path / "trained", again)
+    assert (int(again["steps"]), float(again["rate"]), again["kept"]) == (1, 0.25, 7)
+    np.testing.assert_array_equal(again["slope"], line["slope"])
+
+    flux.save(tmp_path / "fresh", {**fresh(), "slope": np.ones(2, np.float32), "steps": 5})
+    flux.restore(tmp_path / "fresh", line)
+    assert int(line["steps"]) == 5
+
+
+def test_an_array_in_two_places_stays_one_while_it_is_trained():
+    model = {"a": np.ones(2, np.float32)}
+    model["b"] = model["a"]
+    opt = flux.setup(flux.optim.Descent(), model)
+    for _ in range(2):
+        flux.trainstep(lambda m, x: (m["a"] * m["b"] * x).sum(), model, np.ones(2), opt)
+    assert model["a"] is model["b"]
+    np.testing.assert_allclose(model["a"], [0.64, 0.64], rtol=1e-6)

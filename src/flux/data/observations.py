@@ -13,7 +13,7 @@ import numpy as np
 
 from flux.errors import ShapeError
 
-__all__ = ["chooser", "getobs", "is_array", "numobs", "stack"]
+__all__ = ["chooser", "collater", "getobs", "is_array", "numobs", "stack"]
 
 
 def is_array(data) -> bool:
@@ -57,7 +57,7 @@ def getobs(data, where: slice | np.ndarray) -> Any:
         return data[where]
     if isinstance(where, slice):
         where = np.arange(len(data))[where]
-    return [data[int(i)] for i in where]
+    return [_at(data, int(i)) for i in where]
 
 
 def stack(examples: list) -> Any:
@@ -86,11 +86,15 @@ def chooser(collate: Callable | bool | None, data) -> Callable[[Any], Any]:
         collate = None if in_batches else stack
     if collate is None:
         return lambda where: getobs(data, where)
-    if collate is True:
-        collate = stack
-    if collate is False:
-        return lambda where: _examples(data, where)
+    collate = collater(collate)
     return lambda where: collate(_examples(data, where))
+
+
+def collater(collate: Callable | bool | None) -> Callable[[list], Any]:
+    """The function from a list of examples to a batch that `collate` asks for."""
+    if collate is None or collate is True:
+        return stack
+    return list if collate is False else collate
 
 
 def _examples(data, where) -> list:
@@ -101,8 +105,16 @@ def _examples(data, where) -> list:
 def _single(data, i: int):
     parts = _parts(data)
     if parts is None:
-        return data[i]
+        return _at(data, i)
     return _like(data, [_single(part, i) for part in parts.values()])
+
+
+def _at(data, i: int):
+    try:
+        return data[i]
+    except Exception as problem:
+        problem.add_note(f"This happened at example {i} of the data, from 0.")
+        raise
 
 
 def _parts(data) -> dict | None:

@@ -70,9 +70,12 @@ def guarded_step(
     def chosen(new, old):
         return new if new is old else jnp.where(halted, old, new)
 
+    changed: dict[int, Any] = {}  # an array in two places stays one
     for place, old in before:
         if (new := place.current()) is not old:
-            place.put(chosen(new, old))
+            if id(new) not in changed:
+                changed[id(new)] = new, chosen(new, old)
+            place.put(changed[id(new)][1])
     opt.state = jax.tree.map(chosen, opt.state, state)
     return value, halted
 
