@@ -35,8 +35,8 @@ ROOMS = {
     "flux.data": "DataLoader onehot onehotbatch onecold splitobs kfolds",
     "flux.io": "save restore",
     # What goes wrong
-    "flux.errors": "FluxError LabelError ModelFileError NonFiniteLoss NotDifferentiable ShapeError "
-    "SourceError StagingError",
+    "flux.errors": "DataFileError FluxError LabelError ModelFileError NonFiniteLoss "
+    "NotDifferentiable ShapeError SourceError StagingError",
 }
 SUBJECTS = {  # rooms that are used by their own name: flux.losses.mse
     "callbacks": "flux.train.callbacks",

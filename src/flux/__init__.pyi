@@ -45,6 +45,7 @@ from flux.data import (
     splitobs as splitobs,
 )
 from flux.errors import (
+    DataFileError as DataFileError,
     FluxError as FluxError,
     LabelError as LabelError,
     ModelFileError as ModelFileError,
