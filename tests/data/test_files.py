@@ -1,4 +1,4 @@
-"""Readers of data files: what is written here by hand comes back, and damage is told by its place."""
+"""Readers of data files: what is written comes back, and damage is told by its place."""
 
 import gzip
 import pickle

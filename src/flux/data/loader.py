@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -181,7 +181,8 @@ def _from_index(loader: DataLoader, epoch: int, skip: int) -> Iterator:
     for number in range(skip, len(loader)):
         start = number * loader.batchsize
         where = slice(start, min(start + loader.batchsize, size))
-        yield _made(loader, number, where if order is None else order[where])
+        of = where if order is None else order[where]
+        yield _made(loader, number, of, np.arange(size)[of])
 
 
 def _from_stream(loader: DataLoader, skip: int) -> Iterator:
@@ -192,15 +193,17 @@ def _from_stream(loader: DataLoader, skip: int) -> Iterator:
         found = list(islice(examples, loader.batchsize))
         if not found or (len(found) < loader.batchsize and not loader.partial):
             return
-        yield _made(loader, number, found)
+        first = number * loader.batchsize
+        yield _made(loader, number, found, range(first, first + len(found)))
         number += 1
 
 
-def _made(loader: DataLoader, number: int, of) -> Any:
+def _made(loader: DataLoader, number: int, of, places: Sequence[int] | np.ndarray) -> Any:
     try:
         return loader.batch(of)
     except Exception as problem:
-        problem.add_note(f"This happened in making batch {number}, from 0.")
+        listed = ", ".join(map(str, places[:8])) + ", …" * (len(places) > 8)
+        problem.add_note(f"This happened in making batch {number}, of examples {listed}, from 0.")
         raise
 
 

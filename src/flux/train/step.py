@@ -39,8 +39,17 @@ def as_batch(batch) -> tuple:
     ((1, 2), (3,))
     """
     parts = batch if isinstance(batch, tuple | list) else (batch,)
-    foreign = (hasattr(part, "__array__") and not is_array(part) for part in parts)
-    return tuple([np.asarray(p) if f else p for p, f in zip(parts, foreign, strict=True)])
+    return tuple([own(part) for part in parts])
+
+
+def own(part):
+    """An array of another library, or a list, tuple or dict of them, as NumPy's."""
+    if type(part) is dict:
+        return {key: own(value) for key, value in part.items()}
+    if type(part) in (list, tuple):
+        return type(part)([own(value) for value in part])
+    foreign = hasattr(part, "__array__") and not is_array(part)
+    return np.asarray(part) if foreign else part
 
 
 RUNNING = np.zeros((), bool)
