@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import flux
+from flux.random import generator
 
 
 def build(seed=0):
@@ -23,7 +24,7 @@ def loss(model, x, y):
 def batches():
     rng = np.random.default_rng(0)
     data = (rng.normal(size=(32, 4)).astype(np.float32), rng.integers(0, 3, 32))
-    return lambda: flux.DataLoader(data, 8, shuffle=True, rng=1)
+    return lambda rng=1: flux.DataLoader(data, 8, shuffle=True, rng=rng)
 
 
 def epoch(model, opt, loader):
@@ -39,13 +40,18 @@ def test_resuming_gives_the_same_numbers_as_not_stopping(batches, tmp_path):
     model, opt = build()
     loader = batches()
     epoch(model, opt, loader)
-    flux.save(path, model, opt, epoch=loader.epoch)
-    expected = epoch(model, opt, loader)
+    rest = iter(loader)
+    flux.trainstep(loss, model, next(rest), opt)
+    flux.save(path, model, opt, data=loader.state_dict(), random=flux.random.getstate())
+    expected = epoch(model, opt, rest), epoch(model, opt, loader), generator().integers(2**60)
 
     resumed, state = build(seed=9)
-    again = batches()
-    again.epoch = flux.restore(path, resumed, state)["epoch"]
-    assert epoch(resumed, state, again) == expected
+    again = batches(rng=2)
+    extra = flux.restore(path, resumed, state)
+    again.load_state_dict(extra["data"])
+    flux.random.setstate(extra["random"])
+    assert (epoch(resumed, state, again), epoch(resumed, state, again)) == expected[:2]
+    assert generator().integers(2**60) == expected[2]
     for one, other in zip(numbers(model), numbers(resumed), strict=True):
         np.testing.assert_array_equal(one, other)
 

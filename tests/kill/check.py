@@ -47,6 +47,7 @@ def killed(folder: Path, kills: int, chance: random.Random) -> dict[str, np.ndar
             child.kill()
     found = ended(start(folder, 99), folder)
     assert not list(folder.glob(".*.part")), "what a killed program had begun to write is left"
+    assert len(list(folder.glob("*.safetensors"))) == 2, "keep=2 files were to be left"
     return found
 
 

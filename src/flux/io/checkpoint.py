@@ -26,6 +26,12 @@ def save(path: str | os.PathLike, model: Any, opt: Any = None, **extra: Any) -> 
     All arrays and numbers are written (parameters, running statistics, random state, counters),
     with the paths, shapes, dtypes and class names that `restore` will check. No code is.
 
+    `flux.callbacks.checkpoint_every` calls it for a run of `flux.train`, with all that is needed to
+    go on. A loop of one's own does that with the place in the data and the random state:
+    ``save(path, model, opt, data=loader.state_dict(), random=flux.random.getstate())``, later
+    ``extra = restore(path, model, opt)``, ``loader.load_state_dict(extra["data"])`` and
+    ``flux.random.setstate(extra["random"])``.
+
     Args:
         path: the file.
         model: any object.

@@ -103,12 +103,11 @@ class checkpoint_every:
         run.look()  # a step that was refused must not be taken for done
         path = self.named(run.done, run.step)
         self.written = [other for other in self.written if other != path] + [path]
-        older = self.written[: -self.keep] if self.keep else []
-        self.written = self.written[len(older) :]
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         save(path, run.model, run.opt, epoch=run.done, step=run.step, run=state_of(run))
-        for other in older:
-            Path(other).unlink(missing_ok=True)
+        while self.keep and len(self.written) > self.keep:
+            Path(self.written[0]).unlink(missing_ok=True)
+            del self.written[0]  # only now: a program that is killed here looks for it again
 
     def state_dict(self) -> dict[str, Any]:
         return {"written": self.written}
