@@ -15,7 +15,7 @@ START    ?= 0
 export PYTHONUTF8 = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types bench conformance fuzz size lock clean
+.PHONY: help setup demo test lint format types bench conformance fuzz killtest size lock clean
 
 help: ## list these words
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -45,6 +45,10 @@ conformance: $(READY)-test ## every sample program: value, side effects, gradien
 
 fuzz: $(READY)-test ## random programs against differences (COUNT=1000 START=0)
 	cd tests && $(abspath $(BIN))/python -m fuzz $(START) $(COUNT)
+
+killtest: COUNT = 30
+killtest: $(READY)-test ## kill a training COUNT times, resume it, compare every bit (COUNT=30 START=0)
+	cd tests && $(abspath $(BIN))/python -m kill $(COUNT) $(START)
 
 size: $(BIN)/python ## lines by room, longest files and functions, circles
 	$(BIN)/python tools/size.py

@@ -36,8 +36,8 @@ ROOMS = {
     "flux.data": "DataLoader onehot onehotbatch onecold splitobs kfolds",
     "flux.io": "save restore",
     # What goes wrong
-    "flux.errors": "FluxError LabelError ModelFileError NonFiniteLoss NotDifferentiable ShapeError "
-    "SourceError StagingError",
+    "flux.errors": "DataFileError FluxError LabelError ModelFileError NonFiniteLoss "
+    "NotDifferentiable ShapeError SourceError StagingError",
 }
 SUBJECTS = {  # rooms that are used by their own name: flux.losses.mse
     "callbacks": "flux.train.callbacks",
@@ -49,6 +49,7 @@ SUBJECTS = {  # rooms that are used by their own name: flux.losses.mse
     "losses": "flux.losses",
     "metrics": "flux.metrics",
     "optim": "flux.optim",
+    "random": "flux.random",
     "schedules": "flux.schedules",
 }
 HOME = {name: room for room, names in ROOMS.items() for name in names.split()}

@@ -8,6 +8,7 @@ from flux import (
     losses as losses,
     metrics as metrics,
     optim as optim,
+    random as random,
     schedules as schedules,
 )
 from flux.ad import (
@@ -44,6 +45,7 @@ from flux.data import (
     splitobs as splitobs,
 )
 from flux.errors import (
+    DataFileError as DataFileError,
     FluxError as FluxError,
     LabelError as LabelError,
     ModelFileError as ModelFileError,

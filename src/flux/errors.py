@@ -6,6 +6,7 @@ FluxError
 ├── StagingError (TypeError)          a compiled function needs a value that only the data decide
 ├── ShapeError (ValueError)           an array of the wrong shape
 ├── LabelError (ValueError)           a class label out of range
+├── DataFileError (ValueError)        a data file that is missing, truncated or damaged
 ├── ModelFileError (ValueError)       a file that is not a model, or not this model
 └── NonFiniteLoss (ArithmeticError)   training met a loss that is NaN or infinite
 
@@ -21,6 +22,7 @@ import sys
 from types import FrameType
 
 __all__ = [
+    "DataFileError",
     "FluxError",
     "LabelError",
     "ModelFileError",
@@ -73,6 +75,10 @@ class ShapeError(FluxError, ValueError):
 
 class LabelError(FluxError, ValueError):
     """A class label that is not one of the classes."""
+
+
+class DataFileError(FluxError, ValueError):
+    """A data file that is missing, truncated or damaged; the message names the offset or line."""
 
 
 class ModelFileError(FluxError, ValueError):

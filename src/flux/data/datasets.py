@@ -1,4 +1,7 @@
-"""Data sets that travel with the package; `embedded/README.md` names sources and licences."""
+"""Data sets: those that travel with the package, and readers of the usual files.
+
+`embedded/README.md` names the sources and licences of the first.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,12 @@ from importlib.resources import files
 
 import numpy as np
 
-__all__ = ["diabetes", "digits", "iris"]
+from flux.data.cifar import cifar10
+from flux.data.idx import mnist
+from flux.data.table import Table, csv
+from flux.data.text import text
+
+__all__ = ["Table", "cifar10", "csv", "diabetes", "digits", "iris", "mnist", "text"]
 
 
 def digits(split: str | None = None) -> tuple[np.ndarray, np.ndarray]:
