@@ -111,6 +111,10 @@ def plain(statement: Statement) -> Statement:
     return statement
 
 
+def is_true(operand: Operand) -> bool:
+    return isinstance(operand, Const) and operand.value is True
+
+
 def _statements(block: Block):
     for statement in block.body:
         yield statement
@@ -245,7 +249,10 @@ class Sharing:
         function = self.library_function(fn)
         if function is None:
             return "unknown"
-        return "array" if function in FRESH else "same" if function in VIEWS else "unknown"
+        copies = any(name == "copy" and is_true(value) for name, value in call.keywords)
+        if function in FRESH or (function in VIEWS and copies):
+            return "array"
+        return "same" if function in VIEWS else "unknown"
 
     def library_function(self, fn: Operand):
         """The function that an attribute chain on a module names."""

@@ -18,7 +18,7 @@ from flux.ad.spaces import VALUE, project, space_of
 from flux.errors import NotDifferentiable, user_line
 from flux.ir import prims
 
-__all__ = ["matmul_cotangents", "plain"]
+__all__ = ["LOGARITHMS", "PRODUCTS", "SLOPES", "matmul_cotangents", "plain"]
 
 NONE2 = (None, None)
 
@@ -105,6 +105,8 @@ def power_slope(a, b):
         if b == 1:
             return 1
         return 0 * a if b == 0 else b * a ** (b - 1)
+    if type(b) in SLOPES:
+        return SLOPES[type(b)](a, b)
     safe = b + (b == 0)
     return b * a ** (safe - 1)
 
@@ -119,6 +121,10 @@ def log_or_zero(a):
 
 LOGARITHMS: dict[type, Callable] = {}
 """By array type: the logarithm of an array, 0 where the array is 0. Filled by the rule rooms."""
+SLOPES: dict[type, Callable] = {}
+"""By type of an array `b` that adds no truth values: `b * a**(b-1)`, 0 where `b` is 0."""
+PRODUCTS: dict[type, tuple[Callable, Callable]] = {}
+"""By type of arrays without the method `swapaxes`: `matmul_left` and `matmul_right`."""
 
 
 def missing_log(a):
@@ -143,6 +149,8 @@ def matmul(a, b):
 
 def matmul_left(ct, a, b):
     """The cotangent of `a` in `a @ b`."""
+    if type(b) in PRODUCTS:
+        return PRODUCTS[type(b)][0](ct, a, b)
     if b.ndim == 1:
         return project(ct * b if a.ndim == 1 else ct[..., None] * b, a)
     if a.ndim == 1:
@@ -152,6 +160,8 @@ def matmul_left(ct, a, b):
 
 def matmul_right(ct, a, b):
     """The cotangent of `b` in `a @ b`; for a matrix `b` one product over all leading axes."""
+    if type(a) in PRODUCTS:
+        return PRODUCTS[type(a)][1](ct, a, b)
     if a.ndim == 1:
         return project(ct * a if b.ndim == 1 else a[:, None] * ct[..., None, :], b)
     if b.ndim == 1:
