@@ -159,6 +159,9 @@ class Sharing:
 
     def join(self, a: Operand, b: Operand | None) -> None:
         """`a` and `b` may be the same memory."""
+        for one, other in ((a, b), (b, a)):
+            if isinstance(one, Global):
+                self.keep(other, f"the global `{one.path}` holds it")
         if not (isinstance(a, Var) and isinstance(b, Var)):
             return
         a, b = self.root(a), self.root(b)
@@ -174,7 +177,7 @@ class Sharing:
         else:
             self.keep(target, "")
 
-    def keep(self, operand: Operand, text: str) -> None:
+    def keep(self, operand: Operand | None, text: str) -> None:
         """Somebody else may hold what `operand` is."""
         if isinstance(operand, Var):
             self.kept.setdefault(self.root(operand), text)

@@ -45,6 +45,8 @@ def by_formulas(xp, f, names, formulas):
         if not known(names, args, options):
             return unruled(f)(*args, **options)
         values = {**dict(zip(names, args, strict=False)), **options}
+        if values.get("out") is not None:
+            raise refused_out(f)
         y = f(*args, **options)
         arrays = {n: as_array(xp, v, y) if n in formulas else v for n, v in values.items()}
 
@@ -92,6 +94,8 @@ def like(functions: str):
 
 def augmented_like(xp, f, equivalent):
     def augmented(*args, **options):
+        if options.get("out") is not None:
+            raise refused_out(f)
         y = f(*args, **options)
 
         def back(ct, store):
@@ -103,6 +107,10 @@ def augmented_like(xp, f, equivalent):
         return y, back
 
     return augmented
+
+
+def refused_out(f):
+    return refused(f"`{f.__name__}(..., out=)`, which writes into an array,", "Use the result.")
 
 
 def no_derivative(names: str) -> None:
@@ -124,4 +132,4 @@ def unruled(f):
     return augmented
 
 
-inert(known, no_back)
+inert(known, no_back, refused_out)

@@ -6,6 +6,8 @@ all places that arrays name are summed at once by sorting, as the standard has n
 
 from __future__ import annotations
 
+from numpy import ndarray
+
 from flux.ad.cotangents import dense
 from flux.ad.indexed import SCATTER, Indexed
 from flux.ad.registry import AUGMENTED, inert
@@ -60,8 +62,10 @@ def kept_index(index):
     """An index that later changes of its arrays do not reach."""
     if type(index) is Taken:
         return Taken(kept_index(index.indices), index.axis, index.each)
-    if isinstance(index, tuple):
-        return tuple([kept_index(part) for part in index])
+    if isinstance(index, tuple | list):
+        return type(index)([kept_index(part) for part in index])
+    if isinstance(index, ndarray):
+        return index.copy()
     return NAMESPACES[type(index)].asarray(index, copy=True) if is_array(index) else index
 
 
@@ -78,10 +82,11 @@ def scatter(like, reads):
     """Zeros of the shape of `like`, with all reads added at their places."""
     xp = namespace(like)
     total = xp.zeros(like.shape, dtype=like.dtype, device=like.device)
+    changes = hasattr(type(total), "__setitem__")
     numbers = None
     places, values = [], []
     for index, ct in reads:
-        if is_basic(index):
+        if changes and is_basic(index):
             total[index] = total[index] + ct
             continue
         if numbers is None:
@@ -177,9 +182,9 @@ MAKERS["take_along_axis"] = taking(True, -1)
 # -- sorting ---------------------------------------------------------------------------------------
 
 
-def undo_sort(xp, ct, y, x, axis=-1, descending=False, stable=True):
+def undo_sort(xp, ct, y, x, axis=-1, **options):
     """The cotangent of a permuted array is permuted back."""
-    order = xp.argsort(x, axis=axis, descending=descending, stable=stable)
+    order = xp.argsort(x, axis=axis, **options)
     return xp.take_along_axis(ct, xp.argsort(order, axis=axis), axis=axis)
 
 

@@ -15,7 +15,7 @@ from types import ModuleType
 
 from flux.ad.registry import inert
 
-__all__ = ["ELSEWHERE", "NAMESPACES", "Outline", "has_own_arrays", "is_array", "is_complex",
+__all__ = ["ELSEWHERE", "NAMESPACES", "Outline", "arrays_of", "is_array", "is_complex",
            "is_inexact", "library", "library_of_kind", "namespace"]  # fmt: skip
 
 ELSEWHERE = frozenset(["numpy", "jax", "jaxlib", "torch", "array_api_compat"])
@@ -56,9 +56,12 @@ def is_of_cupy(kind: type) -> bool:
 
 
 @functools.cache
-def has_own_arrays(xp: ModuleType) -> bool:
-    """Are the arrays of `xp` those of no other library, as those of a layer over JAX are?"""
-    return library_of_kind(type(xp.zeros((1,)))) is xp
+def arrays_of(xp: ModuleType) -> type | None:
+    """The type of the arrays of a library; `None` if they are another's, as in a layer over JAX."""
+    if not hasattr(xp, "zeros"):
+        return None
+    kind = type(xp.zeros((1,)))
+    return kind if library_of_kind(kind) is xp else None
 
 
 def is_array(x) -> bool:
@@ -103,4 +106,4 @@ def is_complex(x) -> bool:
 
 
 inert(Outline, is_array, is_inexact, is_complex, namespace)
-inert(library, library_of_kind, has_own_arrays)
+inert(library, library_of_kind, arrays_of)

@@ -7,18 +7,20 @@ functions of the same names.
 from __future__ import annotations
 
 import functools
+import sys
 from types import ModuleType
 
 from flux.ad import registry
+from flux.ad.api import BEFORE_USE
 from flux.ad.registry import AUGMENTED, inert
 from flux.ad.runtime import no_back, nothing
-from flux.ad.spaces import project
+from flux.ad.spaces import project, space_of
 from flux.ir import prims, sharing
 from flux.rules.arrayapi import elementwise, fourier, indexing, linalg, products, reductions, shapes
 from flux.rules.arrayapi.forms import MAKERS, NO_DERIVATIVE, by_formulas, unruled
 from flux.rules.arrayapi.libraries import (
     ELSEWHERE,
-    has_own_arrays,
+    arrays_of,
     library,
     library_of_kind,
 )
@@ -56,6 +58,18 @@ def know_kind(kind: type, xp: ModuleType) -> None:
 
 
 FOR_KIND["know"] = know_kind
+COMMON = ("array_api_strict", "cupy")
+
+
+def meet() -> None:
+    """Common libraries are known as soon as they are imported, others at their first function."""
+    for name in COMMON:
+        xp = sys.modules.get(name)
+        if xp is not None and (kind := arrays_of(xp)) is not None:
+            space_of(kind)
+
+
+BEFORE_USE.append(meet)
 
 
 def root_of(f) -> str:
@@ -67,9 +81,9 @@ def finder(f):
     """Functions of the libraries: by name, or refused where it matters."""
     module = getattr(f, "__module__", None) or type(f).__module__
     xp = library(module) if isinstance(module, str) else None
-    if xp is None or not has_own_arrays(xp):
+    kind = None if xp is None else arrays_of(xp)
+    if kind is None or space_of(kind) is None:  # which makes the library known
         return None
-    know(xp)
     return AUGMENTED.get(f) or unruled(f)
 
 

@@ -6,6 +6,7 @@ from flux.ad.registry import inert
 from flux.rules.arrayapi.elementwise import conjugate
 from flux.rules.arrayapi.forms import like, no_derivative, rule
 from flux.rules.arrayapi.libraries import is_complex
+from flux.rules.arrayapi.space import refused
 
 NAMES = "x axis dtype out keepdims"
 """CuPy takes these by position, in the order of NumPy."""
@@ -105,6 +106,8 @@ def squares(xp, x, axis, size, ddof):
 
 @like("var")
 def var(xp, x, /, axis=None, dtype=None, out=None, ddof=0.0, keepdims=False, *, correction=None):
+    if out is not None:
+        raise refused("`var` or `std` with `out`, which writes into an array,", "Use the result.")
     x = x if dtype is None else xp.astype(x, dtype)
     fixed = ddof if correction is None else correction
     y = squares(xp, x, axis, count(x.shape, axis), fixed)

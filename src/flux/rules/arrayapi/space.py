@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from sys import getrefcount
 
+from numpy import generic
+
 from flux.ad import registry
 from flux.ad.indexed import SCATTER
 from flux.ad.registry import AUGMENTED, inert
-from flux.ad.spaces import LOOKUPS, MEMORIES, SPACES, TOTALS, Space, project
+from flux.ad.spaces import LOOKUPS, MEMORIES, SPACES, TOTALS, Space, project, space_of
 from flux.errors import NotDifferentiable, user_line
 from flux.rules.arrayapi.libraries import (
     NAMESPACES,
     Outline,
-    is_array,
     is_complex,
     is_inexact,
     library_of_kind,
@@ -42,9 +43,8 @@ def carries(x) -> bool:
     kind = type(x)
     if kind is tuple or kind is list:
         return any([carries(item) for item in x])
-    if kind is float or kind is complex:
-        return True
-    return is_array(x) and is_inexact(x)
+    space = space_of(kind)
+    return space is not None and space.zero(x) is not None
 
 
 def zero(x):
@@ -91,7 +91,7 @@ def total(ct):
 
 def as_array(xp, value, like):
     """A Python number as an array in the dtype of `like`; anything else as it is."""
-    if type(value) in (int, float, complex):
+    if type(value) in (int, float, complex) or isinstance(value, generic):
         return xp.asarray(value, dtype=like.dtype, device=like.device)
     return value
 
