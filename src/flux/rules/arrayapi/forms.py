@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from flux.ad.registry import inert
-from flux.ad.runtime import call, no_back, nothing
+from flux.ad.runtime import call, nothing
 from flux.ad.spaces import project
 from flux.rules.arrayapi.space import as_array, carries, refused
 
@@ -132,4 +132,4 @@ def unruled(f):
     return augmented
 
 
-inert(known, no_back, refused_out)
+inert(known, refused_out)
