@@ -79,6 +79,9 @@ def inner_product(a, b):
     if is_object(a) and space_of(type(a)) is None:
         return inner_product(fields(a), fields(b))
     whole = a * b
+    if hasattr(whole, "shape") and not hasattr(whole, "sum"):  # an array without methods
+        xp = namespace(whole)
+        return xp.real(xp.sum(whole))
     return (whole.sum() if getattr(whole, "shape", ()) else whole).real
 
 
@@ -116,7 +119,7 @@ def directions(y) -> list:
     xp = namespace(y)
     size = math.prod(y.shape)
     eye = xp.eye(size, dtype=y.dtype)
-    return [xp.reshape(eye[i], y.shape) for i in range(size)]
+    return [xp.reshape(eye[i, ...], y.shape) for i in range(size)]
 
 
 def stacked(rows: list, shape: tuple, x):
@@ -131,10 +134,15 @@ def stacked(rows: list, shape: tuple, x):
     return xp.reshape(whole, (*shape, *whole.shape[1:]))
 
 
+OTHERS = ("torch", "cupy")
+
+
 def namespace(x):
     """NumPy, or the library that the array `x` is of."""
     name = type(x).__module__.partition(".")[0]
-    name = "jax.numpy" if name in ("jax", "jaxlib") else name if name == "torch" else "numpy"
+    if name not in ("jax", "jaxlib", "numpy") and hasattr(x, "__array_namespace__"):
+        return x.__array_namespace__()
+    name = "jax.numpy" if name in ("jax", "jaxlib") else name if name in OTHERS else "numpy"
     __import__(name)
     return sys.modules[name]
 

@@ -139,6 +139,10 @@ def plain(statement: Statement) -> Statement:
     return statement
 
 
+def is_true(operand: Operand) -> bool:
+    return isinstance(operand, Const) and operand.value is True
+
+
 def _statements(block: Block):
     for statement in block.body:
         yield statement
@@ -183,6 +187,9 @@ class Sharing:
 
     def join(self, a: Operand, b: Operand | None) -> None:
         """`a` and `b` may be the same memory."""
+        for one, other in ((a, b), (b, a)):
+            if isinstance(one, Global):
+                self.keep(other, f"the global `{one.path}` holds it")
         if not (isinstance(a, Var) and isinstance(b, Var)):
             return
         a, b = self.root(a), self.root(b)
@@ -198,7 +205,7 @@ class Sharing:
         else:
             self.keep(target, "")
 
-    def keep(self, operand: Operand, text: str) -> None:
+    def keep(self, operand: Operand | None, text: str) -> None:
         """Somebody else may hold what `operand` is."""
         if isinstance(operand, Var):
             self.kept.setdefault(self.root(operand), text)
@@ -273,7 +280,10 @@ class Sharing:
         function = self.library_function(fn)
         if function is None:
             return "unknown"
-        return "array" if function in FRESH else "same" if function in VIEWS else "unknown"
+        copies = any(name == "copy" and is_true(value) for name, value in call.keywords)
+        if function in FRESH or (function in VIEWS and copies):
+            return "array"
+        return "same" if function in VIEWS else "unknown"
 
     def library_function(self, fn: Operand):
         """The function that an attribute chain on a module names."""

@@ -19,7 +19,7 @@ from flux.errors import NotDifferentiable, user_line
 from flux.ir import prims
 from flux.ir.sharing import keep
 
-__all__ = ["matmul_cotangents", "plain"]
+__all__ = ["LOGARITHMS", "PRODUCTS", "SLOPES", "matmul_cotangents", "plain"]
 
 NONE2 = (None, None)
 
@@ -110,6 +110,8 @@ def power_slope(a, b):
         if type(a) is float and a == 0.0 and 0 < b < 1:
             return math.inf
         return b * a ** (b - 1)
+    if type(b) in SLOPES:
+        return SLOPES[type(b)](a, b)
     safe = b + (b == 0)
     return b * a ** (safe - 1)
 
@@ -124,6 +126,10 @@ def log_or_zero(a):
 
 LOGARITHMS: dict[type, Callable] = {}
 """By array type: the logarithm of an array, 0 where the array is 0. Filled by the rule rooms."""
+SLOPES: dict[type, Callable] = {}
+"""By type of an array `b` that adds no truth values: `b * a**(b-1)`, 0 where `b` is 0."""
+PRODUCTS: dict[type, tuple[Callable, Callable]] = {}
+"""By type of arrays without the method `swapaxes`: `matmul_left` and `matmul_right`."""
 
 
 def missing_log(a):
@@ -148,6 +154,8 @@ def matmul(a, b):
 
 def matmul_left(ct, a, b):
     """The cotangent of `a` in `a @ b`."""
+    if type(b) in PRODUCTS:
+        return PRODUCTS[type(b)][0](ct, a, b)
     if b.ndim == 1:
         return project(ct * b if a.ndim == 1 else ct[..., None] * b, a)
     if a.ndim == 1:
@@ -157,6 +165,8 @@ def matmul_left(ct, a, b):
 
 def matmul_right(ct, a, b):
     """The cotangent of `b` in `a @ b`; for a matrix `b` one product over all leading axes."""
+    if type(a) in PRODUCTS:
+        return PRODUCTS[type(a)][1](ct, a, b)
     if a.ndim == 1:
         return project(ct * a if b.ndim == 1 else a[:, None] * ct[..., None, :], b)
     if b.ndim == 1:

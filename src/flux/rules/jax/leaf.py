@@ -21,6 +21,7 @@ from flux.ad.registry import inert
 from flux.ad.runtime import nothing
 from flux.ad.spaces import project
 from flux.rules.captured import captured_arrays, with_captured
+from flux.rules.foreign import refuse_foreign
 from flux.rules.jax.space import ARRAYS, is_inexact
 from flux.rules.jax.trees import leaf_cotangents
 
@@ -74,6 +75,7 @@ def sorted_out(leaves):
             key.append(signature(x))
             moving.append(type(x) in NUMBERS or is_inexact(x))
         else:
+            refuse_foreign(x, "JAX")
             static.append(x)
             key.append(by_value(x))
             cached = cached and (not callable(x) or is_own(x) or isinstance(x, type))

@@ -18,7 +18,8 @@ from flux.rules.jax.space import RULES, is_inexact, is_jax
 
 INERT_METHODS = frozenset(
     """argmax argmin argsort argpartition any all nonzero block_until_ready devices is_deleted
-    delete copy_to_host_async searchsorted on_device_size_in_bytes __len__""".split()
+    delete copy_to_host_async searchsorted on_device_size_in_bytes __len__
+    __array_namespace__""".split()
 )
 INERT_ATTRIBUTES = frozenset(
     """shape ndim size dtype nbytes itemsize weak_type sharding aval device committed

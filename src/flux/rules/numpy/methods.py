@@ -138,7 +138,8 @@ AUGMENTED[ndarray.view] = view
 AUGMENTED[ndarray.tolist] = tolist
 AUGMENTED[ndarray.__len__] = no_back(len)
 NO_DERIVATIVE = ("any", "all", "argmax", "argmin", "argsort", "argpartition", "nonzero", "tobytes",
-                 "searchsorted", "dump", "dumps", "tofile", "__len__", "__contains__")  # fmt: skip
+                 "searchsorted", "dump", "dumps", "tofile", "__len__", "__contains__",
+                 "__array_namespace__")  # fmt: skip
 for name in NO_DERIVATIVE:
     AUGMENTED[getattr(ndarray, name)] = no_back(getattr(ndarray, name))
 AS_FUNCTION = """max min prod std var cumsum cumprod round take repeat swapaxes trace diagonal

@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.graph import get_gradient_edge
@@ -22,6 +23,7 @@ from flux.ad.runtime import nothing
 from flux.ad.unknown import Unknown
 from flux.errors import NotDifferentiable, user_line
 from flux.rules.captured import captured_arrays
+from flux.rules.foreign import refuse_foreign
 from flux.rules.torch.space import is_inexact, refused
 
 __all__ = ["Leaf"]
@@ -377,6 +379,8 @@ def check(name, args, keywords) -> None:
         option = "inplace=True" if keywords.get("inplace") else "out="
         raise refused(f"`{name}` with `{option}`", "Use its result under a new name.")
     for value in (*args, *keywords.values()):
+        if hasattr(value, "__dlpack__") and not isinstance(value, Tensor | np.generic):
+            refuse_foreign(value, "PyTorch")
         if callable(value) and captured_arrays((value,)):
             raise refused(
                 f"a function handed to `{name}` that captured tensors", "Pass them as arguments."
