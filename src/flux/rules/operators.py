@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import FunctionType
 
 from flux.ad.cotangents import dense
-from flux.ad.registry import AUGMENTED
+from flux.ad.registry import AUGMENTED, inert
 from flux.ad.runtime import call, carries, not_differentiable
 from flux.ad.spaces import VALUE, project, space_of
 from flux.errors import NotDifferentiable, user_line
@@ -504,3 +504,4 @@ for prim in prims.UNARY.values():
     rule = {"neg": neg, "pos": pos, "invert": invert}[prim.name]
     AUGMENTED[prim] = AUGMENTED[prim.fn] = rule
 AUGMENTED[abs] = AUGMENTED[operator.abs] = absolute
+inert(keep)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from flux.compiler.control.growth import STACKING, stack
 from flux.compiler.control.iterables import (
     Counting,
     Mapped,
@@ -288,6 +289,10 @@ FUNCTIONS: dict[Any, Callable] = {
     any: truth_of_all(any, jnp.logical_or),
     all: truth_of_all(all, jnp.logical_and),
 }
+
+
+for stacking in STACKING:
+    FUNCTIONS[stacking] = stack(stacking, lambda f, args, named: twin(f, args)(*args, **named))
 
 
 def instead_of(f) -> Callable | None:

@@ -18,6 +18,7 @@ from jax.core import Tracer
 
 from flux.compiler.control.branches import if_
 from flux.compiler.control.checks import current as current_checks
+from flux.compiler.control.growth import Growth
 from flux.compiler.control.iterables import Sequence, staged
 from flux.compiler.control.join import ABSENT, Both, Join, Made, Out, Slot, build, resolve
 from flux.compiler.control.options import MOST_UNROLLED, current
@@ -183,6 +184,14 @@ def unsupported(region: Region) -> StagingError:
     )
 
 
+def growing(region: Region) -> StagingError:
+    return StagingError(
+        f"The list `{region.grows[0]}` grows in a loop whose length only the data decide.",
+        where=source_line(region.filename, region.where.line),
+        hint="Use an array of the greatest length and a count: `ys = ys.at[i].set(y)`.",
+    )
+
+
 # -- finding what is carried -----------------------------------------------------------------------
 
 
@@ -206,6 +215,7 @@ class Loop:
             self.join.describe(value, self.path(i), carried=True) for i, value in enumerate(inits)
         ]
         self.ys: list[Any] = []
+        self.growth = Growth(body, region)
         self.inside: list[tuple] = []
         self.links = Links([], [])
         self.stop: Any = False
@@ -425,7 +435,7 @@ class ForLoop(Loop):
 
     def take(self, result) -> None:
         values, self.stop, collect = result
-        self.join_values(values, collect)
+        self.join_values(values, (*collect, *self.growth.cut()))
         if isinstance(self.stop, Tracer):
             self.stop = self.join.reference(self.stop)
 
@@ -473,15 +483,29 @@ def scanned(loop: ForLoop, kinds: list, columns: list, turned: bool, length: int
         outs = kept.outputs(rows)
         return {slot: resolve(slot.second, outs, slot.kind) for slot in slots}
 
+    def values(rows):
+        return list(leaves(rows).values())
+
     arrays = kept.columns
     if turned:  # the first item of what is collected is that of the first iteration
         arrays = [jnp.flip(array, 0) for array in arrays]
-    collected = [Stacked(part, arrays, leaves, length, length, loop.links) for part in loop.ys]
-    return loop.finish(end), tuple(collected)
+    count = loop.region.collects
+    collected = [
+        Stacked(part, arrays, leaves, length, length, loop.links) for part in loop.ys[:count]
+    ]
+    ends = loop.finish(end)
+    if loop.growth.lists:
+        rows = jax.vmap(values, axis_size=length)(arrays) if slots else []
+        grown = loop.growth.extend(loop.ys[count:], dict(zip(slots, rows, strict=True)), length)
+        for part in collected:
+            part.grown = grown
+    return ends, tuple(collected)
 
 
 def bounded(loop: ForLoop, items: Sequence, columns: list, turned: bool) -> Ended:
     """A loop that may stop before its end, or whose length only the data decide."""
+    if loop.growth.lists:
+        raise growing(loop.region)
     bound = items.bound if loop.ys else 0
     if bound is None:
         raise unsupported(loop.region)
