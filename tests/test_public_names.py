@@ -12,13 +12,13 @@ GRUCell GRUv3 GRUv3Cell GlobalMaxPool GlobalMeanPool GroupNorm InstanceNorm LSTM
 LayerNorm MaxPool Maxout MeanPool ModelFileError MultiHeadAttention NonFiniteLoss NotDifferentiable
 PairwiseFusion Parallel PixelShuffle RMSNorm RNN RNNCell Recurrence RotaryEmbedding Scale ShapeError
 SkipConnection SourceError StagingError Upsample WeightNorm adjust callbacks celu check_rule
-checkpoint code_adjoint code_ir data datasets elu freeze functional gelu glu grad gradient
+checkpoint code_adjoint code_ir data datasets elu export freeze functional gelu glu grad gradient
 hardsigmoid hardswish hardtanh hessian hook identity init initialstates jacobian jit kfolds layer
-layers leakyrelu lisht logcosh logsigmoid logsoftmax losses lower metrics mish nograd onecold onehot
-onehotbatch optim outputsize pullback pushforward relu relu6 restore rrelu rule save schedules seed
-selu setup sigmoid silu softmax softplus softshrink softsign splitobs stop_gradient summary swish
-tanh tanhshrink testmode thaw train trainmode trainstep trelu update value_and_grad vmap
-withgradient within_gradient
+layers leakyrelu lisht load_exported logcosh logsigmoid logsoftmax losses lower metrics mish nograd
+onecold onehot onehotbatch optim outputsize pullback pushforward relu relu6 restore rrelu rule save
+schedules seed selu setup sigmoid silu softmax softplus softshrink softsign splitobs stop_gradient
+summary swish tanh tanhshrink testmode thaw train trainmode trainstep trelu update value_and_grad
+vmap withgradient within_gradient
 """
 
 

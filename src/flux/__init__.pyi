@@ -30,7 +30,9 @@ from flux.ad import (
     within_gradient as within_gradient,
 )
 from flux.compiler import (
+    export as export,
     jit as jit,
+    load_exported as load_exported,
     lower as lower,
     vmap as vmap,
 )

@@ -50,7 +50,7 @@ from flux.ir.program import Prim, Program
 from flux.tree.objects import is_object
 
 __all__ = ["Pullback", "call", "call_value", "captured_cells", "cells_of", "entry_of", "no_back",
-           "resolve"]  # fmt: skip
+           "opaque", "resolve"]  # fmt: skip
 
 
 class Pullback(partial):
@@ -157,7 +157,7 @@ def resolve(f) -> Callable:
     method = kind.__call__
     if type(method) is FunctionType:
         return lambda *a, **k: _without_self(call(method, f, *a, **k))
-    return _opaque(f)
+    return opaque(f)
 
 
 BOUND_KINDS = (BuiltinFunctionType, MethodWrapperType)
@@ -234,7 +234,7 @@ def _construct(cls: type) -> Callable:
             return found
     own_new = cls.__new__ is not object.__new__
     if own_new or type(cls).__call__ is not type.__call__ or issubclass(cls, BaseException):
-        return _opaque(cls)
+        return opaque(cls)
 
     def augmented(*args, **keywords):
         instance = object.__new__(cls)
@@ -254,7 +254,7 @@ def _construct(cls: type) -> Callable:
     return augmented
 
 
-def _opaque(f) -> Callable:
+def opaque(f) -> Callable:
     """A callee that cannot be looked into: allowed where no argument carries a derivative."""
 
     def augmented(*args, **keywords):

@@ -1,7 +1,10 @@
 """Just-ahead-of-time compilation: Python over objects, as one XLA program."""
 
+from flux.compiler.export import Artefact, export, load_exported
 from flux.compiler.jit import Jitted, jit
 from flux.compiler.lower import Lowered, lower
 from flux.compiler.vmap import Mapped, vmap
 
-__all__ = ["Jitted", "Lowered", "Mapped", "jit", "lower", "vmap"]
+__all__ = [
+    "Artefact", "Jitted", "Lowered", "Mapped", "export", "jit", "load_exported", "lower", "vmap",
+]  # fmt: skip
