@@ -16,9 +16,9 @@ checkpoint code_adjoint code_ir data datasets elu export freeze functional gelu 
 hardsigmoid hardswish hardtanh hessian hook identity init initialstates jacobian jit kfolds layer
 layers leakyrelu lisht load_exported logcosh logsigmoid logsoftmax losses lower metrics mish nograd
 onecold onehot onehotbatch optim outputsize pullback pushforward relu relu6 restore rrelu rule save
-schedules seed selu setup sigmoid silu softmax softplus softshrink softsign splitobs stop_gradient
-summary swish tanh tanhshrink testmode thaw train trainmode trainstep trelu update value_and_grad
-vmap withgradient within_gradient
+schedules seed selu setup show sigmoid silu softmax softplus softshrink softsign splitobs
+stop_gradient summary swish tanh tanhshrink testmode thaw train trainmode trainstep trelu update
+value_and_grad vmap withgradient within_gradient
 """
 
 

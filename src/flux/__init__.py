@@ -16,7 +16,7 @@ ROOMS = {
     "flux.ad": "gradient withgradient pullback grad value_and_grad pushforward jacobian hessian "
     "checkpoint hook rule check_rule nograd stop_gradient within_gradient code_ir code_adjoint",
     # Compilation
-    "flux.compiler": "export jit load_exported lower vmap",
+    "flux.compiler": "export jit load_exported lower show vmap",
     # Models
     "flux.layers": "layer Chain Dense Scale Bilinear Flatten Maxout Parallel PairwiseFusion "
     "SkipConnection Embedding EmbeddingBag Conv ConvTranspose DepthwiseConv MaxPool MeanPool "

@@ -34,6 +34,7 @@ from flux.compiler import (
     jit as jit,
     load_exported as load_exported,
     lower as lower,
+    show as show,
     vmap as vmap,
 )
 from flux.data import (

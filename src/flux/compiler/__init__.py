@@ -3,8 +3,10 @@
 from flux.compiler.export import Artefact, export, load_exported
 from flux.compiler.jit import Jitted, jit
 from flux.compiler.lower import Lowered, lower
+from flux.compiler.show import show
 from flux.compiler.vmap import Mapped, vmap
 
 __all__ = [
-    "Artefact", "Jitted", "Lowered", "Mapped", "export", "jit", "load_exported", "lower", "vmap",
+    "Artefact", "Jitted", "Lowered", "Mapped", "export", "jit", "load_exported", "lower",
+    "show", "vmap",
 ]  # fmt: skip

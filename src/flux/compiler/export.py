@@ -77,13 +77,12 @@ def export(
     takes = [pattern_of(arg, f"argument {i}", arrays) for i, arg in enumerate(args)]
     making_of = Making(f, args)
     try:
-        exported = jax_export.export(jax.jit(making_of.run), platforms=tuple(platforms))(
-            *avals_of(arrays, batch)
-        )
+        program, avals = jax.jit(making_of.run), avals_of(arrays, batch)
+        refuse_effects(program.trace(*avals).jaxpr)
+        exported = jax_export.export(program, platforms=tuple(platforms))(*avals)
     except Exception as error:
         problem = in_user_terms(error, making_of.function)
     else:
-        refuse_effects(exported)
         header = {
             "name": making_of.name,
             "takes": takes,
@@ -107,8 +106,9 @@ def avals_of(arrays: list, batch: bool) -> list:
     return found
 
 
-def refuse_effects(exported: jax_export.Exported) -> None:
-    if exported.ordered_effects or exported.unordered_effects:
+def refuse_effects(program) -> None:
+    """Refuse a program that calls Python."""
+    if program.effects:
         raise StagingError(
             "An exported program cannot call back into Python, as flux.show does.",
             where=user_line(),

@@ -135,7 +135,7 @@ class Jitted:
         raise problem
 
     def try_program(self, root, plan: Plan):
-        program = Program(plan, repr(self), self.donate, Options(self.unroll))
+        program = Program(plan, repr(self), self.donate, Options(self.unroll, ordered=True))
         found = program.gather(root)
         if found is None:
             raise RuntimeError(f"the structure of a call of {self!r} changed while it was read.")
