@@ -9,16 +9,16 @@ NAMES = """
 AdaptiveMaxPool AdaptiveMeanPool AlphaDropout BatchNorm Bidirectional Bilinear Chain Conv
 ConvTranspose DataLoader Dense DepthwiseConv Dropout Embedding EmbeddingBag Flatten FluxError GRU
 GRUCell GRUv3 GRUv3Cell GlobalMaxPool GlobalMeanPool GroupNorm InstanceNorm LSTM LSTMCell LabelError
-LayerNorm MaxPool Maxout MeanPool ModelFileError MultiHeadAttention NonFiniteLoss NotDifferentiable
-PairwiseFusion Parallel PixelShuffle RMSNorm RNN RNNCell Recurrence RotaryEmbedding Scale ShapeError
-SkipConnection SourceError StagingError Upsample WeightNorm adjust callbacks celu check_rule
-checkpoint code_adjoint code_ir data datasets elu export freeze functional gelu glu grad gradient
-hardsigmoid hardswish hardtanh hessian hook identity init initialstates jacobian jit kfolds layer
-layers leakyrelu lisht load_exported logcosh logsigmoid logsoftmax losses lower metrics mish nograd
-onecold onehot onehotbatch optim outputsize pullback pushforward relu relu6 restore rrelu rule save
-schedules seed selu setup show sigmoid silu softmax softplus softshrink softsign splitobs
-stop_gradient summary swish tanh tanhshrink testmode thaw train trainmode trainstep trelu update
-value_and_grad vmap withgradient within_gradient
+LayerNorm MaxPool Maxout MeanPool ModelFileError MultiHeadAttention NonFiniteLoss NonFiniteValue
+NotDifferentiable OutOfBounds PairwiseFusion Parallel PixelShuffle RMSNorm RNN RNNCell Recurrence
+RotaryEmbedding Scale ShapeError SkipConnection SourceError StagingError Upsample WeightNorm adjust
+callbacks celu check_bounds check_rule checkpoint code_adjoint code_ir data datasets debug_nans elu
+export freeze functional gelu glu grad gradient hardsigmoid hardswish hardtanh hessian hook identity
+init initialstates jacobian jit kfolds layer layers leakyrelu lisht load_exported logcosh logsigmoid
+logsoftmax losses lower metrics mish nograd onecold onehot onehotbatch optim outputsize pullback
+pushforward relu relu6 restore rrelu rule save schedules seed selu setup show sigmoid silu softmax
+softplus softshrink softsign splitobs stop_gradient summary swish tanh tanhshrink testmode thaw
+train trainmode trainstep trelu update value_and_grad vmap withgradient within_gradient
 """
 
 

@@ -313,7 +313,7 @@ def owner_of_defaults(f: FunctionType) -> FunctionType:
 
 
 STAGING = threading.local()
-"""Its `write`, where set, writes the programs of a function that is being compiled."""
+"""Its `write`, where set, writes the programs of functions that are being compiled or watched."""
 BOUND = "__flux_augmented__"
 """Where a function keeps its augmented forms by entry, so that all are freed together."""
 
@@ -333,7 +333,7 @@ class Entry:
         self.back_function.__name__ = f"{program.name} (pullback)"
         self.forward: Emitted = emit(self.adjoint.finish(self.back_function))
         self.cells = cells_of(self.forward.names)
-        self.staged: tuple[Emitted, dict] | None = None
+        self.staged: dict[Callable, tuple[Emitted, dict]] = {}
         _remember(self.back_function.__code__, self.adjoint.back)
         _remember(self.forward.code, self.adjoint.augmented)
         args = program.args
@@ -352,7 +352,7 @@ class Entry:
         """The augmented function for `f`: its globals, defaults and captured cells."""
         known = f.__dict__.get(BOUND)
         write = getattr(STAGING, "write", None)
-        key = self if write is None else (self, "staged")
+        key = self if write is None else (self, write)
         if known is not None and key in known:
             defaults, bound = known[key]
             if defaults is f.__defaults__ and bound.__globals__ is f.__globals__:
@@ -367,8 +367,8 @@ class Entry:
         return bound
 
     def written(self, write: Callable) -> tuple[Emitted, dict]:
-        """The augmented program with control flow as calls, for a program that is being made."""
-        if self.staged is None:
+        """The augmented program as `write` writes it: for a program that is being made."""
+        if write not in self.staged:
             with LOCK:
                 back = write(self.adjoint.back, {})
                 function = _function(back, {}, {})
@@ -377,8 +377,8 @@ class Entry:
                 instead = {id(self.back_function): function}
                 forward = write(self.adjoint.augmented, instead)
                 _remember(forward.code, self.adjoint.augmented)
-                self.staged = forward, cells_of(forward.names)
-        return self.staged
+                self.staged[write] = forward, cells_of(forward.names)
+        return self.staged[write]
 
     def augmented(self, f: FunctionType) -> Callable:
         """The augmented form of `f`."""
