@@ -17,11 +17,15 @@ from flux.ad.indexed import Indexed
 from flux.compiler.containers import is_opaque
 from flux.compiler.control.calls import is_written
 from flux.compiler.control.watch import Site, Watcher, callee_of, watching
+from flux.compiler.namespaces import is_users
 from flux.errors import NonFiniteValue, user_line
 from flux.tree.objects import is_object
 from flux.tree.walk import places
 
 __all__ = ["debug_nans"]
+
+HOOK_DEPTH = 3
+"""So many calls at most lie between a watcher and the hook that runs it."""
 
 
 @contextmanager
@@ -57,11 +61,11 @@ class Finite(Watcher):
 
     def after(self, site, args, y):
         if reason := problem(y, args):
-            raise fault(f"`{site.text()}` gave {reason}", "argument", site, args)
+            raise fault(f"`{spelled(site)}` gave {reason}", "argument", site, args)
 
     def back(self, site, ct, cts):
         if reason := problem(cts, ct):
-            what = f"the derivative of `{site.text()}` gave {reason}"
+            what = f"the derivative of `{spelled(site)}` gave {reason}"
             raise fault(what, "gradient that it was given", site, (ct,))
 
     def end(self, name, outputs):
@@ -134,6 +138,18 @@ def fault(what: str, given: str, site: Site, args) -> NonFiniteValue:
     layer = layer_of(sys._getframe())
     place = f", in {layer}" if layer else ""
     return NonFiniteValue(f"{what}{place}.", where=site.where(), hint=hint(given, args))
+
+
+def spelled(site: Site) -> str:
+    """The operation as the user wrote it; one that a layer of ours calls by its name."""
+    frame: FrameType | None = sys._getframe(1)
+    if not is_users(site.filename):
+        for _ in range(HOOK_DEPTH):
+            frame = frame and frame.f_back
+            name = getattr(callee_of(frame) if frame else None, "__name__", None)
+            if name:
+                return name
+    return site.text()
 
 
 def hint(given: str, args) -> str:
