@@ -16,7 +16,7 @@ ROOMS = {
     "flux.ad": "gradient withgradient pullback grad value_and_grad pushforward jacobian hessian "
     "checkpoint hook rule check_rule nograd stop_gradient within_gradient code_ir code_adjoint",
     # Compilation
-    "flux.compiler": "jit lower vmap",
+    "flux.compiler": "check_bounds debug_nans export jit load_exported lower show vmap",
     # Models
     "flux.layers": "layer Chain Dense Scale Bilinear Flatten Maxout Parallel PairwiseFusion "
     "SkipConnection Embedding EmbeddingBag Conv ConvTranspose DepthwiseConv MaxPool MeanPool "
@@ -37,7 +37,7 @@ ROOMS = {
     "flux.io": "save restore",
     # What goes wrong
     "flux.errors": "DataFileError FluxError LabelError ModelFileError NonFiniteLoss "
-    "NotDifferentiable ShapeError SourceError StagingError",
+    "NonFiniteValue NotDifferentiable OutOfBounds ShapeError SourceError StagingError",
 }
 SUBJECTS = {  # rooms that are used by their own name: flux.losses.mse
     "callbacks": "flux.train.callbacks",

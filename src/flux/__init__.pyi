@@ -31,8 +31,13 @@ from flux.ad import (
     within_gradient as within_gradient,
 )
 from flux.compiler import (
+    check_bounds as check_bounds,
+    debug_nans as debug_nans,
+    export as export,
     jit as jit,
+    load_exported as load_exported,
     lower as lower,
+    show as show,
     vmap as vmap,
 )
 from flux.data import (
@@ -50,7 +55,9 @@ from flux.errors import (
     LabelError as LabelError,
     ModelFileError as ModelFileError,
     NonFiniteLoss as NonFiniteLoss,
+    NonFiniteValue as NonFiniteValue,
     NotDifferentiable as NotDifferentiable,
+    OutOfBounds as OutOfBounds,
     ShapeError as ShapeError,
     SourceError as SourceError,
     StagingError as StagingError,

@@ -8,7 +8,9 @@ FluxError
 ├── LabelError (ValueError)           a class label out of range
 ├── DataFileError (ValueError)        a data file that is missing, truncated or damaged
 ├── ModelFileError (ValueError)       a file that is not a model, or not this model
-└── NonFiniteLoss (ArithmeticError)   training met a loss that is NaN or infinite
+├── NonFiniteLoss (ArithmeticError)   training met a loss that is NaN or infinite
+├── NonFiniteValue (FloatingPointError)   `debug_nans`: the operation that made the first NaN
+└── OutOfBounds (IndexError)          `check_bounds`: an index beyond the end of an axis
 
 A message has four parts, in this order: where (in the user's terms), what was expected, what was
 given, and a way out. `FluxError(what, where=..., hint=...)` puts them together.
@@ -27,7 +29,9 @@ __all__ = [
     "LabelError",
     "ModelFileError",
     "NonFiniteLoss",
+    "NonFiniteValue",
     "NotDifferentiable",
+    "OutOfBounds",
     "ShapeError",
     "SourceError",
     "StagingError",
@@ -87,6 +91,14 @@ class ModelFileError(FluxError, ValueError):
 
 class NonFiniteLoss(FluxError, ArithmeticError):
     """Training met a loss that is NaN or infinite; the model is as it was before that batch."""
+
+
+class NonFiniteValue(FluxError, FloatingPointError):
+    """Under `flux.debug_nans`, an operation or its derivative gave NaN or an infinite number."""
+
+
+class OutOfBounds(FluxError, IndexError):
+    """Under `flux.check_bounds`, an index that is not one of the places along its axis."""
 
 
 def source_line(filename: str, line: int, text: str | None = None) -> str:

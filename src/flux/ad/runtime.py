@@ -50,7 +50,7 @@ from flux.ir.program import Prim, Program
 from flux.tree.objects import is_filled, is_object
 
 __all__ = ["Pullback", "call", "call_value", "captured_cells", "cells_of", "entry_of", "no_back",
-           "resolve"]  # fmt: skip
+           "opaque", "resolve"]  # fmt: skip
 
 
 class Pullback(partial):
@@ -157,7 +157,7 @@ def resolve(f) -> Callable:
     method = kind.__call__
     if type(method) is FunctionType:
         return lambda *a, **k: _without_self(call(method, f, *a, **k))
-    return _opaque(f)
+    return opaque(f)
 
 
 BOUND_KINDS = (BuiltinFunctionType, MethodWrapperType)
@@ -248,7 +248,7 @@ def _construct(cls: type) -> Callable:
             return found
     own_new = cls.__new__ is not object.__new__
     if own_new or type(cls).__call__ is not type.__call__ or issubclass(cls, BaseException):
-        return _opaque(cls)
+        return opaque(cls)
 
     def augmented(*args, **keywords):
         instance = object.__new__(cls)
@@ -268,7 +268,7 @@ def _construct(cls: type) -> Callable:
     return augmented
 
 
-def _opaque(f) -> Callable:
+def opaque(f) -> Callable:
     """A callee that cannot be looked into: allowed where no argument carries a derivative."""
 
     def augmented(*args, **keywords):
@@ -327,7 +327,7 @@ def owner_of_defaults(f: FunctionType) -> FunctionType:
 
 
 STAGING = threading.local()
-"""Its `write`, where set, writes the programs of a function that is being compiled."""
+"""Its `write`, where set, writes the programs of functions that are being compiled or watched."""
 BOUND = "__flux_augmented__"
 """Where a function keeps its augmented forms by entry, so that all are freed together."""
 
@@ -347,7 +347,7 @@ class Entry:
         self.back_function.__name__ = f"{program.name} (pullback)"
         self.forward: Emitted = emit(self.adjoint.finish(self.back_function))
         self.cells = cells_of(self.forward.names)
-        self.staged: tuple[Emitted, dict] | None = None
+        self.staged: dict[Callable, tuple[Emitted, dict]] = {}
         _remember(self.back_function.__code__, self.adjoint.back)
         _remember(self.forward.code, self.adjoint.augmented)
         args = program.args
@@ -366,7 +366,7 @@ class Entry:
         """The augmented function for `f`: its globals, defaults and captured cells."""
         known = f.__dict__.get(BOUND)
         write = getattr(STAGING, "write", None)
-        key = self if write is None else (self, "staged")
+        key = self if write is None else (self, write)
         if known is not None and key in known:
             defaults, bound = known[key]
             if defaults is f.__defaults__ and bound.__globals__ is f.__globals__:
@@ -381,8 +381,8 @@ class Entry:
         return bound
 
     def written(self, write: Callable) -> tuple[Emitted, dict]:
-        """The augmented program with control flow as calls, for a program that is being made."""
-        if self.staged is None:
+        """The augmented program as `write` writes it: for a program that is being made."""
+        if write not in self.staged:
             with LOCK:
                 back = write(self.adjoint.back, {})
                 function = _function(back, {}, {})
@@ -391,8 +391,8 @@ class Entry:
                 instead = {id(self.back_function): function}
                 forward = write(self.adjoint.augmented, instead)
                 _remember(forward.code, self.adjoint.augmented)
-                self.staged = forward, cells_of(forward.names)
-        return self.staged
+                self.staged[write] = forward, cells_of(forward.names)
+        return self.staged[write]
 
     def augmented(self, f: FunctionType) -> Callable:
         """The augmented form of `f`."""

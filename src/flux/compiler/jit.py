@@ -22,10 +22,12 @@ from flux.ad.runtime import call as differentiated_call
 from flux.compiler.cache import use_persistent_cache
 from flux.compiler.containers import KINDS, Container
 from flux.compiler.control.options import Options
+from flux.compiler.control.watch import is_watching
 from flux.compiler.explain import difference, say
 from flux.compiler.plan import ARRAY_KINDS, Plan, same
 from flux.compiler.program import Program, inside
 from flux.compiler.staging import in_user_terms
+from flux.compiler.watched import run_watched
 
 __all__ = ["Jitted", "jit"]
 
@@ -93,6 +95,10 @@ class Jitted:
 
     def __call__(self, *args, **keywords):
         root = (self.function, args, keywords)
+        if is_watching():
+            plan = Plan(root, self.moving)
+            if not plan.traced:
+                return run_watched(plan, root, repr(self))
         for program in self.programs:
             found = program.gather(root)
             if found is not None:
@@ -135,7 +141,7 @@ class Jitted:
         raise problem
 
     def try_program(self, root, plan: Plan):
-        program = Program(plan, repr(self), self.donate, Options(self.unroll))
+        program = Program(plan, repr(self), self.donate, Options(self.unroll, ordered=True))
         found = program.gather(root)
         if found is None:
             raise RuntimeError(f"the structure of a call of {self!r} changed while it was read.")

@@ -58,6 +58,16 @@ def checked(finish: Callable, checks: Checks) -> Callable:
     return finish_checked
 
 
+def printed(finish: Callable) -> Callable:
+    """Wait until everything that the program printed is there."""
+
+    def finish_printed(outputs, leaves, nodes):
+        jax.effects_barrier()
+        return finish(outputs, leaves, nodes)
+
+    return finish_printed
+
+
 def inside(root, options: Options):
     """A call from within a program that is being made: a part of it."""
     function, args, keywords = root
@@ -101,13 +111,14 @@ class Program:
         with making(self.options, self.numpy_inputs(leaves)) as checks:
             result = call_(function, *args, **keywords)
         outcome = describe(self.plan, copies, leaves, result)
-        outputs = outcome.outputs
+        outputs, finish = outcome.outputs, outcome.finish
         if isinstance(checks.code, int) and checks.code:
             raise checks.error(checks.code)
         if not isinstance(checks.code, int):
-            outputs = [*outputs, checks.code]
-            return Finished(outputs, checked(outcome.finish, checks), outcome.overwritten)
-        return Finished(outputs, outcome.finish, outcome.overwritten)
+            outputs, finish = [*outputs, checks.code], checked(finish, checks)
+        if self.options.prints:
+            finish = printed(finish)
+        return Finished(outputs, finish, outcome.overwritten)
 
     def numpy_inputs(self, leaves) -> list:
         kinds = [leaf.kind for leaf in self.plan.leaves]

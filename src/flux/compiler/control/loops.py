@@ -380,23 +380,25 @@ class WhileLoop(Loop):
         def go(carry):
             return both(carry[test], self.is_fine(carry))
 
-        run, following = self.run, next_of(self.slots)
-
-        def step(carry):
-            return following(run(*carry))
-
+        step = self.step_of(self.run)
         if not self.ys:
             self.collected = ()
             return self.finish(lax.while_loop(go, step, self.init()))
         end, kept = keeping_loop(go, step, self.init())
         kinds = [slot.kind for slot in self.slots]
+        again = self.run.silent()
         self.collected = tuple([
-            Replayed(kept, step, self.maker(part), kinds, self.links) for part in self.ys
+            Replayed(kept, self.step_of(again), self.maker(part, again), kinds, self.links)
+            for part in self.ys
         ])  # fmt: skip
         return self.finish(end)
 
-    def maker(self, part):
-        slots, run, carried = self.y_slots(), self.run, self.links
+    def step_of(self, run) -> Callable:
+        following = next_of(self.slots)
+        return lambda carry: following(run(*carry))
+
+    def maker(self, part, run):
+        slots, carried = self.y_slots(), self.links
 
         def make(*carry):
             outs = run(*carry)
