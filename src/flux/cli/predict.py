@@ -57,6 +57,8 @@ def load(path: Path):
             hint="Build it in Python and fill it: flux.restore(path, model).",
         )
     module = zoo.load(name)
+    if hasattr(module, "train"):
+        raise FluxError(f"{path} holds the model `{name}`, which does not classify images.")
     model = module.build()
     flux.restore(path, model)
     return model, module

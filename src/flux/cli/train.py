@@ -21,6 +21,7 @@ import numpy as np
 import flux
 from flux import zoo
 from flux.cli import picture
+from flux.cli.course import follow
 from flux.errors import FluxError, NonFiniteLoss
 from flux.train.progress import Progress
 
@@ -44,6 +45,9 @@ def run(options: argparse.Namespace) -> int:
     given = {key: getattr(options, key) for key in zoo.Settings._fields}
     settings = module.SETTINGS._replace(**{k: v for k, v in given.items() if v is not None})
     out = _folder(options.out or Path("runs") / options.model)
+    if hasattr(module, "train"):
+        follow(options.model, module, settings, out, progress=not options.quiet)
+        return 0
     training = Training(options.model, module, settings)
     started = perf_counter()
     try:

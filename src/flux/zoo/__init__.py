@@ -2,6 +2,10 @@
 
 A model file offers `build()`, `data(split)` with `(inputs, labels)`, `loss(model, inputs, labels)`,
 the `SETTINGS` with which it is trained, and the accuracy `EXPECTED` on held-out data.
+
+A model of another kind has, in the place of `data` and `loss`, a course of its own:
+`train(model, settings, *, progress)` trains it in place, and `report(model)` says, by name, how
+good it is. What `EXPECTED` counts is then said in its file.
 """
 
 from __future__ import annotations
