@@ -29,7 +29,7 @@ test: $(READY)-test ## the whole suite (ARGS="-k name" for a part, FLUX_TORCH=0 
 	$(BIN)/python -m pytest $(ARGS)
 
 docs: $(READY)-docs ## the documentation as a site, in build/site; any warning is an error
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict $(ARGS) && echo build/site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS) && echo build/site/index.html
 
 lint: $(READY)-lint ## style: ruff's findings and formatting
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
