@@ -233,6 +233,8 @@ def _quiet(f) -> Callable:
 
 def is_capturing(value) -> bool:
     """Is `value` a function that captured something that has a derivative?"""
+    if isinstance(value, partial):
+        return is_capturing(value.func) or carries([*value.args, *value.keywords.values()])
     if isinstance(value, FunctionType):
         return any(
             [carries(cell.cell_contents) for cell in value.__closure__ or () if is_filled(cell)]
@@ -297,7 +299,12 @@ def carries(value, depth: int = 4) -> bool:
     if isinstance(value, dict):
         return any(carries(item, depth - 1) for item in value.values()) if depth else True
     if isinstance(value, FunctionType):
-        return bool(value.__closure__)
+        defaults = (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values())
+        return bool(value.__closure__) or any(carries(item, depth - 1) for item in defaults)
+    if isinstance(value, MethodType):
+        return carries(value.__self__, depth)
+    if isinstance(value, partial):
+        return carries([value.func, *value.args, *value.keywords.values()], depth)
     return is_object(value)
 
 
