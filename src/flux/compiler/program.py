@@ -14,6 +14,7 @@ import numpy as np
 from flux.compiler.control.adjoints import adjoints
 from flux.compiler.control.calls import call_
 from flux.compiler.control.checks import Checks, collected, is_collecting
+from flux.compiler.control.doubles import doubles
 from flux.compiler.control.options import Options, using
 from flux.compiler.control.written import callers
 from flux.compiler.explain import change_of_shape, say
@@ -42,7 +43,7 @@ jax.tree_util.register_pytree_node(
 @contextmanager
 def making(options: Options, numpy_inputs: list):
     """A program is being made: how its loops are treated, the errors that it may raise."""
-    with using(options), callers(numpy_inputs), adjoints(), collected() as checks:
+    with using(options), callers(numpy_inputs), adjoints(), doubles(), collected() as checks:
         yield checks
 
 

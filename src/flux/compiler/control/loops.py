@@ -18,6 +18,7 @@ from jax.core import Tracer
 
 from flux.compiler.control.branches import if_
 from flux.compiler.control.checks import current as current_checks
+from flux.compiler.control.doubles import note
 from flux.compiler.control.growth import Growth
 from flux.compiler.control.iterables import Sequence, staged
 from flux.compiler.control.join import ABSENT, Both, Join, Made, Out, Slot, build, resolve
@@ -251,6 +252,11 @@ class Loop:
             hint="Let every iteration end with the types and shapes that it started with.",
         )
 
+    def refuse_replaced(self) -> None:
+        """For loops that may have no iteration."""
+        if self.join.replaced is not None:
+            raise self.join.replaced
+
     def used(self) -> list[Slot]:
         found: dict[Slot, None] = {}
         for part in (*self.params, *[p for _, parts in self.state.parts.values() for p in parts]):
@@ -264,7 +270,13 @@ class Loop:
             slot.second = ABSENT
         self.state.apply(lambda part: build(part, leaves, memo))
         values = [build(part, leaves, memo) for part in self.params]
+        self.note_doubles(memo)
         self.take(self.body(*arguments(), *values))
+
+    def note_doubles(self, memo: dict[int, Any]) -> None:
+        for made in self.join.origins:
+            if made in memo:
+                note(memo[made])
 
     def take(self, result) -> None:
         raise NotImplementedError
@@ -315,6 +327,7 @@ class Loop:
         memo: dict = {}
         self.state.apply(lambda part: build(part, leaves, memo))
         values = tuple([build(part, leaves, memo) for part in self.params])
+        self.note_doubles(memo)
         origins = self.join.origins
         self.links.outside += [
             (origins[id(joined)][1], memo.get(id(joined))) for joined, _, _ in self.join.links
@@ -375,6 +388,7 @@ class WhileLoop(Loop):
 
     def values(self) -> tuple:
         self.find([], lambda: ())
+        self.refuse_replaced()
         test = self.slots.index(self.params[0])  # type: ignore[arg-type]
 
         def go(carry):
@@ -422,6 +436,7 @@ def replayed(body: Callable, items: Reverse, inits: tuple, region: Region) -> En
         return (item,)
 
     loop.find(source.kinds, arguments)
+    loop.refuse_replaced()
 
     def back(state, cts):
         return loop.next(loop.run(*state, *cts))
@@ -506,6 +521,7 @@ def scanned(loop: ForLoop, kinds: list, columns: list, turned: bool, length: int
 
 def bounded(loop: ForLoop, items: Sequence, columns: list, turned: bool) -> Ended:
     """A loop that may stop before its end, or whose length only the data decide."""
+    loop.refuse_replaced()
     if loop.growth.lists:
         raise growing(loop.region)
     bound = items.bound if loop.ys else 0
