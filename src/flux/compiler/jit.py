@@ -196,6 +196,7 @@ def find_jitted(f):
     return None
 
 
-ARRAY_KINDS.add(type(jax.numpy.zeros(())))
+with jax.ensure_compile_time_eval():  # this room may be loaded while a program is traced
+    ARRAY_KINDS.add(type(jax.numpy.zeros(())))
 KINDS.append((Jitted, JittedOf))
 FINDERS.append(find_jitted)

@@ -22,12 +22,11 @@ from flux.ad.runtime import nothing
 from flux.ad.spaces import project
 from flux.rules.captured import captured_arrays, with_captured
 from flux.rules.foreign import refuse_foreign
-from flux.rules.jax.space import ARRAYS, is_inexact
+from flux.rules.jax.space import ARRAYS, ArrayImpl, is_inexact
 from flux.rules.jax.trees import leaf_cotangents
 
 __all__ = ["Leaf", "Pull", "is_own"]
 
-ArrayImpl = type(jnp.zeros(()))
 CONFIG: Any = jax.config  # JAX makes its attributes at run time
 NUMBERS = (float, complex)
 ROOTS = frozenset(

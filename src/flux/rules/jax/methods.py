@@ -14,7 +14,7 @@ from flux.ad.spaces import project
 from flux.errors import NotDifferentiable, user_line
 from flux.ir import prims
 from flux.rules.jax.leaf import Leaf
-from flux.rules.jax.space import RULES, is_inexact, is_jax
+from flux.rules.jax.space import RULES, ArrayImpl, is_inexact, is_jax
 
 INERT_METHODS = frozenset(
     """argmax argmin argsort argpartition any all nonzero block_until_ready devices is_deleted
@@ -105,7 +105,7 @@ def find_attribute(kind: type, name: str):
 
 
 registry.METHOD_FINDERS.append(find_method)
-AUGMENTED[type(jnp.zeros(())).item] = item  # bound to a name first: `f = x.item; f()`
+AUGMENTED[ArrayImpl.item] = item  # bound to a name first: `f = x.item; f()`
 registry.ATTRIBUTE_FINDERS.append(find_attribute)
 
 
