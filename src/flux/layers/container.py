@@ -28,7 +28,7 @@ class Container:
                     where=user_line(),
                 )
         self.layers = (*layers, *named.values())
-        self.names = (*(None for _ in layers), *named)
+        self.names = (*[None for _ in layers], *named)
         for position, part in enumerate(self.layers):
             if not callable(part):
                 raise ArgumentError(

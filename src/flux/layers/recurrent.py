@@ -6,6 +6,7 @@ import inspect
 
 import numpy as np
 
+from flux.ad import nograd
 from flux.errors import ArgumentError, brief, user_line
 from flux.functional import tanh
 from flux.functional.arrays import convert
@@ -29,8 +30,9 @@ from flux.random import generator
 __all__ = ["GRU", "LSTM", "RNN", "GRUv3", "Recurrence"]
 
 
-def check_cell(cell):
-    """`cell`, if it can be called with an input and a state; `ArgumentError` if not."""
+@nograd
+def check_cell(cell) -> None:
+    """Raise `ArgumentError` unless `cell` can be called with an input and a state."""
     try:
         inspect.signature(cell).bind(None, None)
     except TypeError:
@@ -40,8 +42,7 @@ def check_cell(cell):
             where=user_line(),
         ) from None
     except ValueError:  # a callable whose signature nobody knows
-        pass
-    return cell
+        return
 
 
 @layer
@@ -73,7 +74,8 @@ class Recurrence:
     """
 
     def __init__(self, cell):
-        self.cell = check_cell(cell)
+        check_cell(cell)
+        self.cell = cell
 
     def __call__(self, x, state=None, *, return_state=False, lengths=None):
         check_sequence(self, x)
