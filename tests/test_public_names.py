@@ -6,10 +6,10 @@ from pathlib import Path
 import flux
 
 NAMES = """
-AdaptiveMaxPool AdaptiveMeanPool AlphaDropout BatchNorm Bidirectional Bilinear Chain Conv
-ConvTranspose DataFileError DataLoader Dense DepthwiseConv Dropout Embedding EmbeddingBag Flatten
-FluxError GRU GRUCell GRUv3 GRUv3Cell GlobalMaxPool GlobalMeanPool GroupNorm InstanceNorm LSTM
-LSTMCell LabelError LayerNorm MaxPool Maxout MeanPool ModelFileError MultiHeadAttention
+AdaptiveMaxPool AdaptiveMeanPool AlphaDropout ArgumentError BatchNorm Bidirectional Bilinear Chain
+Conv ConvTranspose DataFileError DataLoader Dense DepthwiseConv Dropout Embedding EmbeddingBag
+Flatten FluxError GRU GRUCell GRUv3 GRUv3Cell GlobalMaxPool GlobalMeanPool GroupNorm InstanceNorm
+LSTM LSTMCell LabelError LayerNorm MaxPool Maxout MeanPool ModelFileError MultiHeadAttention
 NonFiniteLoss NonFiniteValue NotDifferentiable OutOfBounds PairwiseFusion Parallel PixelShuffle
 RMSNorm RNN RNNCell Recurrence RotaryEmbedding Scale ShapeError SkipConnection SourceError
 StagingError Upsample WeightNorm activations adjust bf16 callbacks celu check_bounds check_rule

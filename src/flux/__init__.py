@@ -8,6 +8,7 @@ for editors and type checkers, is `__init__.pyi`; a test holds the two together.
 import importlib
 
 import flux.rules as _rules  # noqa: F401  plugs derivatives of Python into flux.ad
+from flux.errors import did_you_mean
 
 __version__ = "0.1.0"
 
@@ -36,7 +37,7 @@ ROOMS = {
     "flux.data": "DataLoader onehot onehotbatch onecold splitobs kfolds",
     "flux.io": "save restore",
     # What goes wrong
-    "flux.errors": "DataFileError FluxError LabelError ModelFileError NonFiniteLoss "
+    "flux.errors": "ArgumentError DataFileError FluxError LabelError ModelFileError NonFiniteLoss "
     "NonFiniteValue NotDifferentiable OutOfBounds ShapeError SourceError StagingError",
 }
 SUBJECTS = {  # rooms that are used by their own name: flux.losses.mse
@@ -63,7 +64,8 @@ def __getattr__(name: str):
     elif name in HOME:
         value = getattr(importlib.import_module(HOME[name]), name)
     else:
-        raise AttributeError(f"module 'flux' has no attribute {name!r}")
+        known = did_you_mean(name, __all__)
+        raise AttributeError(f"module 'flux' has no attribute {name!r}{known}")
     globals()[name] = value
     return value
 

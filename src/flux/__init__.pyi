@@ -50,6 +50,7 @@ from flux.data import (
     splitobs as splitobs,
 )
 from flux.errors import (
+    ArgumentError as ArgumentError,
     DataFileError as DataFileError,
     FluxError as FluxError,
     LabelError as LabelError,

@@ -14,6 +14,7 @@ import numpy as np
 
 from flux.ad import nograd
 from flux.compiler.pytree import register_class
+from flux.errors import ArgumentError, brief, check_integer, user_line
 
 __all__ = ["RandomState", "generator", "getstate", "seed", "setstate"]
 
@@ -25,6 +26,8 @@ def seed(n: int) -> None:
 
     Layers that exist already keep their state.
 
+    Raises: `ArgumentError` for anything but an integer not below 0.
+
     >>> from flux.init import glorot_uniform
     >>> seed(1); a = glorot_uniform((2, 3))
     >>> seed(1); b = glorot_uniform((2, 3))
@@ -32,7 +35,7 @@ def seed(n: int) -> None:
     True
     """
     global _current
-    _current = np.random.default_rng(n)
+    _current = np.random.default_rng(check_integer("seed", "n", n))
 
 
 def getstate() -> dict[str, Any]:
@@ -73,7 +76,12 @@ def generator(rng=None) -> np.random.Generator:
     if isinstance(rng, RandomState):
         return np.random.default_rng(np.asarray(jax.random.key_data(rng.next())).tolist())
     if isinstance(rng, int | np.integer):
-        return np.random.default_rng(int(rng))
+        return np.random.default_rng(check_integer("generator", "rng", rng))
+    if not hasattr(rng, "dtype"):
+        raise ArgumentError(
+            f"rng expected a seed, a NumPy generator or a JAX key, and got {brief(rng)}.",
+            where=user_line(),
+        )
     return np.random.default_rng(_key_data(rng).tolist())
 
 

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=_positive(int), help="passes over the data")
     parser.add_argument("--batch", type=_positive(int), help="examples in a step")
     parser.add_argument("--lr", type=_positive(float), help="learning rate")
-    parser.add_argument("--seed", type=int, help="of parameters, orders and dropout (default: 0)")
+    parser.add_argument("--seed", type=_seed, help="of parameters, orders and dropout (default: 0)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: runs/MODEL")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
 
@@ -104,6 +104,16 @@ def _folder(path: Path) -> Path:
     except OSError as problem:
         raise FluxError(f"{path} cannot be made a folder: {problem.strerror}.") from None
     return path
+
+
+def _seed(text: str) -> int:
+    seed = int(text)
+    if seed < 0:
+        raise argparse.ArgumentTypeError(f"must be an integer of at least 0, got {text}")
+    return seed
+
+
+_seed.__name__ = "int"
 
 
 def _positive(kind: type):

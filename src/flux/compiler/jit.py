@@ -28,6 +28,7 @@ from flux.compiler.plan import ARRAY_KINDS, Plan, same
 from flux.compiler.program import Program, inside
 from flux.compiler.staging import in_user_terms
 from flux.compiler.watched import run_watched
+from flux.errors import ArgumentError, brief, user_line
 
 __all__ = ["Jitted", "jit"]
 
@@ -60,6 +61,13 @@ def jit(
     """
     if f is None:
         return functools.partial(jit, unroll=unroll, donate=donate)
+    if not callable(f):
+        raise ArgumentError(f"jit expected a function, and got {brief(f)}.", where=user_line())
+    if not isinstance(unroll, int) and unroll != "auto":
+        raise ArgumentError(
+            f'jit expected "auto", a bool or an int as unroll, and got {brief(unroll)}.',
+            where=user_line(),
+        )
     return Jitted(f, donate, unroll)
 
 

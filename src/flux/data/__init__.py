@@ -6,6 +6,7 @@ from flux.data.observations import getobs, mapobs, numobs
 from flux.data.onehot import onecold, onehot, onehotbatch
 from flux.data.sequences import pad_sequences, slidingwindow
 from flux.data.splits import kfolds, splitobs
+from flux.errors import suggests_names
 
 __all__ = [
     "DataLoader",
@@ -22,3 +23,4 @@ __all__ = [
     "splitobs",
     "undersample",
 ]
+suggests_names(__name__)

@@ -13,8 +13,10 @@ from flux.data.cifar import cifar10
 from flux.data.idx import mnist
 from flux.data.table import Table, csv
 from flux.data.text import text
+from flux.errors import ArgumentError, brief, suggests_names, user_line
 
 __all__ = ["Table", "cifar10", "csv", "diabetes", "digits", "iris", "mnist", "text"]
+suggests_names(__name__)
 
 
 def digits(split: str | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -86,7 +88,9 @@ def _part(split: str | None, *arrays: np.ndarray, strata: np.ndarray) -> tuple:
     if split is None:
         return arrays
     if split not in ("train", "test"):
-        raise ValueError(f'split must be "train", "test" or None, got {split!r}.')
+        raise ArgumentError(
+            f'split must be "train", "test" or None, got {brief(split)}.', where=user_line()
+        )
     held_out = np.zeros(len(strata), bool)
     for stratum in np.unique(strata):
         held_out[np.flatnonzero(strata == stratum)[4::5]] = True

@@ -11,7 +11,15 @@ import numpy as np
 
 from flux.data.observations import chooser, collater, is_array, numobs
 from flux.data.prefetch import ahead
-from flux.errors import FluxError, ShapeError
+from flux.errors import (
+    ArgumentError,
+    FluxError,
+    ShapeError,
+    brief,
+    check_bool,
+    check_integer,
+    user_line,
+)
 from flux.random import generator
 
 __all__ = ["Batches", "DataLoader"]
@@ -63,9 +71,11 @@ class DataLoader:
         prefetch: int = 2,
         collate: Callable[[list], Any] | bool | None = None,
     ):
-        self.data, self.batchsize = data, _at_least(1, "batchsize", batchsize)
-        self.shuffle, self.partial = shuffle, partial
-        self.prefetch = _at_least(0, "prefetch", prefetch)
+        self.data, self.batchsize = data, check_integer("DataLoader", "batchsize", batchsize, 1)
+        self.shuffle = check_bool("DataLoader", "shuffle", shuffle)
+        self.partial = check_bool("DataLoader", "partial", partial)
+        self.prefetch = check_integer("DataLoader", "prefetch", prefetch)
+        _check_collate(collate)
         self.epoch = self.skip = self.following = 0
         self.running: Callable[[], Batches | None] = lambda: None
         self.indexed = _is_indexed(data, shuffle)
@@ -245,7 +255,9 @@ def _length(data) -> int | None:
         return None
 
 
-def _at_least(least: int, name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}.")
-    return int(value)
+def _check_collate(collate) -> None:
+    if collate is not None and not isinstance(collate, bool) and not callable(collate):
+        raise ArgumentError(
+            f"DataLoader expected a function or a bool as collate, and got {brief(collate)}.",
+            where=user_line(),
+        )

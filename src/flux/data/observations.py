@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from flux.errors import ShapeError
+from flux.errors import ShapeError, user_line
 
 __all__ = ["chooser", "collater", "getobs", "is_array", "mapobs", "numobs", "stack"]
 
@@ -40,6 +40,7 @@ def numobs(data) -> int:
         listed = ", ".join(f"entry {name!r} has {count}" for name, count in counts.items())
         raise ShapeError(
             f"the entries of the data go in step and must hold equally many examples: {listed}.",
+            where=user_line(),
             hint="Examples lie along the first axis of an array.",
         )
     return next(iter(counts.values()))
@@ -171,14 +172,18 @@ def rebuilt(data, values: list):
 def _length(data) -> int:
     if is_array(data):
         if not data.shape:
-            raise ShapeError("data are a single number: their first axis should count examples.")
+            raise ShapeError(
+                "data are a single number: their first axis should count examples.",
+                where=user_line(),
+            )
         return int(data.shape[0])
     try:
         return len(data)
     except TypeError:
         raise ShapeError(
             f"{type(data).__name__} has no length: data must be arrays, tuples or dicts of arrays, "
-            "or a sequence of examples."
+            "or a sequence of examples.",
+            where=user_line(),
         ) from None
 
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from flux.ad import nograd
-from flux.functional.window import each, paddings
+from flux.functional.window import each, paddings, places_of
 
 __all__ = ["conv", "conv_transpose"]
 
@@ -34,11 +34,13 @@ def conv(x, weight, *, stride=1, pad=0, dilation=1, groups=1):
     axes = len(weight.shape) - 2
     window, sizes = weight.shape[:axes], x.shape[1:-1]
     stride, dilation = each(stride, axes, "stride"), each(dilation, axes, "dilation")
+    pads = paddings(pad, sizes, window, stride, dilation)
+    places_of(sizes, window, stride, dilation, pads)
     return lax.conv_general_dilated(
         jnp.asarray(x),
         jnp.asarray(weight),
         stride,
-        paddings(pad, sizes, window, stride, dilation),
+        pads,
         rhs_dilation=dilation,
         dimension_numbers=_layout(axes),
         feature_group_count=groups,

@@ -9,7 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from flux.errors import FluxError, ModelFileError
+from flux.errors import ArgumentError, FluxError, ModelFileError, brief, user_line
 from flux.io import files
 from flux.io.convert import from_host, to_host
 from flux.io.structure import Structure, differences, is_array, replace_arrays, structure_of
@@ -40,6 +40,7 @@ def save(path: str | os.PathLike, model: Any, opt: Any = None, **extra: Any) -> 
 
     Raises: ``ModelFileError`` if the file cannot be written.
     """
+    target = _path("save", path)
     arrays: dict[str, Any] = {}
     encoded = {name: _encode(value, name, arrays) for name, value in extra.items()}
     structure: dict[str, Any] = {"extra": encoded}
@@ -49,7 +50,7 @@ def save(path: str | os.PathLike, model: Any, opt: Any = None, **extra: Any) -> 
         arrays.update({PREFIX[role] + place: to_host(a) for place, a in found.arrays.items()})
     if opt is not None:
         structure["frozen"] = list(getattr(opt, "frozen", ()))
-    files.write(Path(path), arrays, structure)
+    files.write(target, arrays, structure)
 
 
 def restore(path: str | os.PathLike, model: Any, opt: Any = None) -> dict[str, Any]:
@@ -66,7 +67,7 @@ def restore(path: str | os.PathLike, model: Any, opt: Any = None) -> dict[str, A
     Raises: ``ModelFileError`` naming the file and what is wrong; for another model the paths that
         differ, with both shapes, dtypes or classes.
     """
-    path = Path(path)
+    path = _path("restore", path)
     arrays, saved = files.read(path)
     fillings = []
     for role, tree in _roles(model, opt).items():
@@ -85,6 +86,16 @@ def restore(path: str | os.PathLike, model: Any, opt: Any = None) -> dict[str, A
     if opt is not None and hasattr(opt, "frozen"):
         opt.frozen = tuple(saved["frozen"])
     return _decode_all(saved["extra"], arrays)
+
+
+def _path(who: str, path) -> Path:
+    if isinstance(path, str | os.PathLike):
+        return Path(path)
+    raise ArgumentError(
+        f"{who} expected the path of a file, and got {brief(path)}.",
+        where=user_line(),
+        hint=f"The order is flux.{who}(path, model).",
+    )
 
 
 def read_extra(path: str | os.PathLike) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Layers: objects with parameters that are called on arrays. Any callable is one."""
 
+from flux.errors import suggests_names
 from flux.layers.attention import KeyValueCache, MultiHeadAttention, RotaryEmbedding
 from flux.layers.bidirectional import Bidirectional
 from flux.layers.branches import Flatten, Maxout, PairwiseFusion, Parallel, SkipConnection
@@ -78,3 +79,4 @@ __all__ = [
     "testmode",
     "trainmode",
 ]
+suggests_names(__name__)

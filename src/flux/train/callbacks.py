@@ -27,7 +27,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from flux.errors import FluxError
+from flux.errors import FluxError, suggests_names
 from flux.io.convert import from_host, to_host
 from flux.io.structure import replace_arrays
 from flux.optim.optimiser import Optimiser, adjust
@@ -41,6 +41,7 @@ __all__ = [
     "checkpoint_every", "early_stopping", "patience", "plateau", "plot_history", "tensorboard",
     "throttle",
 ]  # fmt: skip
+suggests_names(__name__)
 
 Score = str | Callable[[Run], Any]
 

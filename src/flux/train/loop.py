@@ -7,10 +7,11 @@ import math
 import os
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from types import FunctionType
 from typing import Any
 
-from flux.errors import FluxError, NonFiniteLoss, user_line
-from flux.optim.optimiser import Optimiser
+from flux.errors import ArgumentError, FluxError, NonFiniteLoss, brief, check_integer, user_line
+from flux.optim.optimiser import Optimiser, check_optimiser, matching
 from flux.train.history import History
 from flux.train.progress import Progress
 from flux.train.resume import go_on, rest_of
@@ -64,7 +65,8 @@ def train(
     >>> round(float(line["slope"]), 3), len(history.loss)
     (3.0, 50)
     """
-    check_arguments(loss, opt)
+    callbacks = list(callbacks)
+    check_arguments(loss, model, data, opt, epochs, callbacks)
     data = [data] if isinstance(data, tuple) and all(map(is_array, data)) else data
     run = Run(loss, model, opt, epochs, data, callbacks)
     if resume is not None:
@@ -80,20 +82,30 @@ def train(
     return run.history
 
 
-def check_arguments(loss, opt) -> None:
-    """Refuse a rule in the place of an optimiser, and something else in that of the loss."""
-    if not isinstance(opt, Optimiser):
-        raise FluxError(
-            f"train expected an optimiser, and got {opt!r}.",
-            where=user_line(),
-            hint="Make one of a rule and the model: opt = flux.setup(rule, model).",
-        )
-    if not callable(loss):
-        raise FluxError(
-            f"train expected a function as loss, and got a {type(loss).__name__}.",
-            where=user_line(),
-            hint="The order is flux.train(loss, model, data, opt).",
-        )
+ORDER = "flux.train(loss, model, data, opt)"
+
+
+def check_arguments(loss, model, data, opt, epochs, callbacks) -> None:
+    """Refuse arguments in another order, and what is no number of epochs and no callback."""
+    check_optimiser("train", opt, ORDER)
+    iterable = hasattr(data, "__iter__") or hasattr(data, "__getitem__")
+    found: list[tuple[str, Any, bool]] = [
+        ("a function as loss", loss, callable(loss)),
+        ("a model", model, not isinstance(model, FunctionType)),
+        ("batches as data", data, iterable),
+    ]
+    for callback in callbacks:
+        called = callable(callback) or hasattr(callback, "step") or hasattr(callback, "end")
+        found.append(("functions as callbacks", callback, called))
+    for expected, value, fits in found:
+        if not fits:
+            raise ArgumentError(
+                f"train expected {expected}, and got {brief(value)}.",
+                where=user_line(),
+                hint=f"The order is {ORDER}.",
+            )
+    check_integer("train", "epochs", epochs)
+    matching(opt, model)
 
 
 def total(batches, epochs: int) -> int | None:
