@@ -610,3 +610,79 @@ def test_a_list_that_is_read_while_it_grows_is_right_all_the_same(reading):
     np.testing.assert_allclose(flux.jit(f)(x), f(x), rtol=1e-4)
     slope = flux.jit(lambda x: flux.gradient(f, x)[0])(x)
     np.testing.assert_allclose(slope, flux.gradient(f, x)[0], rtol=1e-4, atol=1e-5)
+
+
+# -- objects that loops replace --------------------------------------------------------------------
+
+
+class Momentum:
+    """Keeps its state as an object of its own, a new one after every step."""
+
+    def __init__(self):
+        self.state = {"m": jnp.zeros(3), "n": 0}
+
+    def step(self, gradient):
+        self.state = {"m": self.state["m"] * 0.9 + gradient, "n": self.state["n"] + 1}
+        return self.state["m"]
+
+
+def replaced(x):
+    rule, total = Momentum(), 0.0
+    for row in x:
+        total = total + (rule.step(row) ** 2).sum()
+    return total + rule.state["m"].sum() * rule.state["n"]
+
+
+def replaced_with_the_old_one_at_hand(x):
+    rule = Momentum()
+    before = rule.state
+    for row in x:
+        rule.step(row)
+    return rule.state["m"].sum() + before["m"].sum() + before["n"]
+
+
+def changed_and_replaced(x):
+    rule = Momentum()
+    before = rule.state
+    for row in x:
+        rule.state["n"] += 1
+        rule.step(row)
+    return rule.state["m"].sum() * rule.state["n"] + before["n"]
+
+
+def one_object_in_two_places(x):
+    rule, other = Momentum(), Momentum()
+    other.state = rule.state
+    for row in x:
+        rule.step(row)
+        other.state = rule.state
+    other.state["n"] = other.state["n"] * 2
+    return rule.state["m"].sum() * rule.state["n"]
+
+
+def identity_of_a_replaced_object(x):
+    rule, count = Momentum(), 0.0
+    first = rule.state
+    for row in x:
+        if rule.state is first:
+            count = count + 1
+        rule.step(row)
+    return count + rule.state["m"].sum()
+
+
+@pytest.mark.parametrize(
+    ("f", "loops"),
+    [
+        (replaced, 1),
+        (replaced_with_the_old_one_at_hand, 1),
+        (changed_and_replaced, 0),
+        (one_object_in_two_places, 0),
+        (identity_of_a_replaced_object, 0),
+    ],
+)
+def test_objects_that_a_loop_replaces(f, loops):
+    x = jnp.asarray(np.random.default_rng(0).uniform(0.2, 1, size=(7, 3)), jnp.float32)
+    np.testing.assert_allclose(flux.jit(f)(x), f(x), rtol=1e-5)
+    slope = flux.jit(lambda x: flux.gradient(f, x)[0])(x)
+    np.testing.assert_allclose(slope, flux.gradient(f, x)[0], rtol=1e-4, atol=1e-5)
+    assert flux.lower(f, x).as_text().count("stablehlo.while") == loops
