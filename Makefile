@@ -15,7 +15,7 @@ START    ?= 0
 export PYTHONUTF8 = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types bench conformance fuzz size lock clean
+.PHONY: help setup demo test docs lint format types bench conformance fuzz killtest size lock clean
 
 help: ## list these words
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -27,6 +27,9 @@ demo: $(READY)-demo ## train on the embedded digits; prints the result and where
 
 test: $(READY)-test ## the whole suite (ARGS="-k name" for a part, FLUX_TORCH=0 without PyTorch)
 	$(BIN)/python -m pytest $(ARGS)
+
+docs: $(READY)-docs ## the documentation as a site, in build/site; any warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS) && echo build/site/index.html
 
 lint: $(READY)-lint ## style: ruff's findings and formatting
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -45,6 +48,10 @@ conformance: $(READY)-test ## every sample program: value, side effects, gradien
 
 fuzz: $(READY)-test ## random programs against differences (COUNT=1000 START=0)
 	cd tests && $(abspath $(BIN))/python -m fuzz $(START) $(COUNT)
+
+killtest: COUNT = 30
+killtest: $(READY)-test ## kill a training COUNT times, resume it, compare every bit (COUNT=30 START=0)
+	cd tests && $(abspath $(BIN))/python -m kill $(COUNT) $(START)
 
 size: $(BIN)/python ## lines by room, longest files and functions, circles
 	$(BIN)/python tools/size.py
@@ -68,6 +75,10 @@ $(READY)-test: | $(BIN)/python
 	$(INSTALL) -e '.[plot,test]'
 	@VENV=$(VENV) tools/install_torch
 	@touch $@ $(READY)-demo
+
+$(READY)-docs: | $(BIN)/python
+	$(INSTALL) -e '.[plot,docs]'
+	@touch $@
 
 $(READY)-lint: | $(BIN)/python
 	$(INSTALL) -e '.[lint]'

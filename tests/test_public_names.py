@@ -6,19 +6,21 @@ from pathlib import Path
 import flux
 
 NAMES = """
-AdaptiveMaxPool AdaptiveMeanPool AlphaDropout BatchNorm Bidirectional Bilinear Chain Conv
-ConvTranspose DataLoader Dense DepthwiseConv Dropout Embedding EmbeddingBag Flatten FluxError GRU
-GRUCell GRUv3 GRUv3Cell GlobalMaxPool GlobalMeanPool GroupNorm InstanceNorm LSTM LSTMCell LabelError
-LayerNorm MaxPool Maxout MeanPool ModelFileError MultiHeadAttention NonFiniteLoss NotDifferentiable
-PairwiseFusion Parallel PixelShuffle RMSNorm RNN RNNCell Recurrence RotaryEmbedding Scale ShapeError
-SkipConnection SourceError StagingError Upsample WeightNorm adjust callbacks celu check_rule
-checkpoint code_adjoint code_ir data datasets elu freeze functional gelu glu grad gradient
-hardsigmoid hardswish hardtanh hessian hook identity init initialstates jacobian jit kfolds layer
-layers leakyrelu lisht logcosh logsigmoid logsoftmax losses lower metrics mish nograd onecold onehot
-onehotbatch optim outputsize pullback pushforward relu relu6 restore rrelu rule save schedules seed
-selu setup sigmoid silu softmax softplus softshrink softsign splitobs stop_gradient summary swish
-tanh tanhshrink testmode thaw train trainmode trainstep trelu update value_and_grad vmap
-withgradient within_gradient
+AdaptiveMaxPool AdaptiveMeanPool AlphaDropout ArgumentError BatchNorm Bidirectional Bilinear Chain
+Conv ConvTranspose DataFileError DataLoader Dense DepthwiseConv Dropout Embedding EmbeddingBag
+Flatten FluxError GRU GRUCell GRUv3 GRUv3Cell GlobalMaxPool GlobalMeanPool GroupNorm InstanceNorm
+LSTM LSTMCell LabelError LayerNorm MaxPool Maxout MeanPool ModelFileError MultiHeadAttention
+NonFiniteLoss NonFiniteValue NotDifferentiable OutOfBounds PairwiseFusion Parallel PixelShuffle
+RMSNorm RNN RNNCell Recurrence RotaryEmbedding Scale ShapeError SkipConnection SourceError
+StagingError Upsample WeightNorm activations adjust bf16 callbacks celu check_bounds check_rule
+checkpoint code_adjoint code_ir cpu data datasets debug_nans destructure elu export f16 f32 f64 fmap
+freeze functional gelu glu gpu grad gradient hardsigmoid hardswish hardtanh hessian hook identity
+init initialstates jacobian jit kfolds layer layers leakyrelu lisht load load_exported logcosh
+logsigmoid logsoftmax losses lower metrics mish modules nograd onecold onehot onehotbatch optim
+outputsize pullback pushforward random relu relu6 restore rrelu rule save schedules seed selu setup
+show sigmoid silu softmax softplus softshrink softsign split splitobs state stop_gradient summary
+swish tanh tanhshrink testmode thaw to train trainables trainmode trainstep trelu update
+value_and_grad vmap withgradient within_gradient
 """
 
 

@@ -12,7 +12,7 @@ FLOORS = (
     ("rules",),
     ("compiler", "transforms"),
     ("functional", "init", "random", "devices", "schedules"),
-    ("layers", "losses", "metrics", "optim", "data", "io"),
+    ("layers", "losses", "metrics", "models", "optim", "data", "io"),
     ("train",),
     ("diffeq", "encrypted", "distributed", "backends"),
     ("face",),

@@ -8,6 +8,7 @@ for editors and type checkers, is `__init__.pyi`; a test holds the two together.
 import importlib
 
 import flux.rules as _rules  # noqa: F401  plugs derivatives of Python into flux.ad
+from flux.errors import did_you_mean
 
 __version__ = "0.1.0"
 
@@ -16,27 +17,28 @@ ROOMS = {
     "flux.ad": "gradient withgradient pullback grad value_and_grad pushforward jacobian hessian "
     "checkpoint hook rule check_rule nograd stop_gradient within_gradient code_ir code_adjoint",
     # Compilation
-    "flux.compiler": "jit lower vmap",
+    "flux.compiler": "check_bounds debug_nans export jit load_exported lower show vmap",
     # Models
     "flux.layers": "layer Chain Dense Scale Bilinear Flatten Maxout Parallel PairwiseFusion "
     "SkipConnection Embedding EmbeddingBag Conv ConvTranspose DepthwiseConv MaxPool MeanPool "
     "AdaptiveMaxPool AdaptiveMeanPool GlobalMaxPool GlobalMeanPool Dropout AlphaDropout BatchNorm "
     "GroupNorm InstanceNorm LayerNorm RMSNorm RNN LSTM GRU GRUv3 RNNCell LSTMCell GRUCell "
     "GRUv3Cell Recurrence Bidirectional initialstates trainmode testmode summary outputsize "
-    "MultiHeadAttention RotaryEmbedding Upsample PixelShuffle WeightNorm",
+    "MultiHeadAttention RotaryEmbedding Upsample PixelShuffle WeightNorm activations",
     "flux.functional": "celu elu gelu glu hardsigmoid hardswish hardtanh identity leakyrelu lisht "
     "logcosh logsigmoid logsoftmax mish relu relu6 rrelu selu sigmoid silu softmax softplus "
     "softshrink softsign swish tanh tanhshrink trelu",
     "flux.random": "seed",
+    "flux.models": "fmap modules state load destructure split f16 bf16 f32 f64 cpu gpu to",
     # Training
-    "flux.optim": "setup update adjust freeze thaw",
+    "flux.optim": "setup update adjust freeze thaw trainables",
     "flux.train": "train trainstep",
     # Data and files
     "flux.data": "DataLoader onehot onehotbatch onecold splitobs kfolds",
     "flux.io": "save restore",
     # What goes wrong
-    "flux.errors": "FluxError LabelError ModelFileError NonFiniteLoss NotDifferentiable ShapeError "
-    "SourceError StagingError",
+    "flux.errors": "ArgumentError DataFileError FluxError LabelError ModelFileError NonFiniteLoss "
+    "NonFiniteValue NotDifferentiable OutOfBounds ShapeError SourceError StagingError",
 }
 SUBJECTS = {  # rooms that are used by their own name: flux.losses.mse
     "callbacks": "flux.train.callbacks",
@@ -48,6 +50,7 @@ SUBJECTS = {  # rooms that are used by their own name: flux.losses.mse
     "losses": "flux.losses",
     "metrics": "flux.metrics",
     "optim": "flux.optim",
+    "random": "flux.random",
     "schedules": "flux.schedules",
 }
 HOME = {name: room for room, names in ROOMS.items() for name in names.split()}
@@ -61,7 +64,8 @@ def __getattr__(name: str):
     elif name in HOME:
         value = getattr(importlib.import_module(HOME[name]), name)
     else:
-        raise AttributeError(f"module 'flux' has no attribute {name!r}")
+        known = did_you_mean(name, __all__)
+        raise AttributeError(f"module 'flux' has no attribute {name!r}{known}")
     globals()[name] = value
     return value
 

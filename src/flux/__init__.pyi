@@ -8,6 +8,7 @@ from flux import (
     losses as losses,
     metrics as metrics,
     optim as optim,
+    random as random,
     schedules as schedules,
 )
 from flux.ad import (
@@ -30,8 +31,13 @@ from flux.ad import (
     within_gradient as within_gradient,
 )
 from flux.compiler import (
+    check_bounds as check_bounds,
+    debug_nans as debug_nans,
+    export as export,
     jit as jit,
+    load_exported as load_exported,
     lower as lower,
+    show as show,
     vmap as vmap,
 )
 from flux.data import (
@@ -44,11 +50,15 @@ from flux.data import (
     splitobs as splitobs,
 )
 from flux.errors import (
+    ArgumentError as ArgumentError,
+    DataFileError as DataFileError,
     FluxError as FluxError,
     LabelError as LabelError,
     ModelFileError as ModelFileError,
     NonFiniteLoss as NonFiniteLoss,
+    NonFiniteValue as NonFiniteValue,
     NotDifferentiable as NotDifferentiable,
+    OutOfBounds as OutOfBounds,
     ShapeError as ShapeError,
     SourceError as SourceError,
     StagingError as StagingError,
@@ -130,6 +140,7 @@ from flux.layers import (
     SkipConnection as SkipConnection,
     Upsample as Upsample,
     WeightNorm as WeightNorm,
+    activations as activations,
     initialstates as initialstates,
     layer as layer,
     outputsize as outputsize,
@@ -137,11 +148,27 @@ from flux.layers import (
     testmode as testmode,
     trainmode as trainmode,
 )
+from flux.models import (
+    bf16 as bf16,
+    cpu as cpu,
+    destructure as destructure,
+    f16 as f16,
+    f32 as f32,
+    f64 as f64,
+    fmap as fmap,
+    gpu as gpu,
+    load as load,
+    modules as modules,
+    split as split,
+    state as state,
+    to as to,
+)
 from flux.optim import (
     adjust as adjust,
     freeze as freeze,
     setup as setup,
     thaw as thaw,
+    trainables as trainables,
     update as update,
 )
 from flux.random import (

@@ -1,13 +1,17 @@
 """Every exception that Flux raises, and the one place that words them.
 
 FluxError
+├── ArgumentError (ValueError, TypeError)  an argument of the wrong kind or out of range
 ├── NotDifferentiable (TypeError)     a construct or a callee that has no derivative
 ├── SourceError (TypeError)           the source of a function cannot be found or has changed
 ├── StagingError (TypeError)          a compiled function needs a value that only the data decide
 ├── ShapeError (ValueError)           an array of the wrong shape
 ├── LabelError (ValueError)           a class label out of range
+├── DataFileError (ValueError)        a data file that is missing, truncated or damaged
 ├── ModelFileError (ValueError)       a file that is not a model, or not this model
-└── NonFiniteLoss (ArithmeticError)   training met a loss that is NaN or infinite
+├── NonFiniteLoss (ArithmeticError)   training met a loss that is NaN or infinite
+├── NonFiniteValue (FloatingPointError)   `debug_nans`: the operation that made the first NaN
+└── OutOfBounds (IndexError)          `check_bounds`: an index beyond the end of an axis
 
 A message has four parts, in this order: where (in the user's terms), what was expected, what was
 given, and a way out. `FluxError(what, where=..., hint=...)` puts them together.
@@ -15,21 +19,33 @@ given, and a way out. `FluxError(what, where=..., hint=...)` puts them together.
 
 from __future__ import annotations
 
+import difflib
 import linecache
 import os
 import sys
-from types import FrameType
+from collections.abc import Iterable
+from types import FrameType, ModuleType
+from typing import Any
 
 __all__ = [
+    "ArgumentError",
+    "DataFileError",
     "FluxError",
     "LabelError",
     "ModelFileError",
     "NonFiniteLoss",
+    "NonFiniteValue",
     "NotDifferentiable",
+    "OutOfBounds",
     "ShapeError",
     "SourceError",
     "StagingError",
+    "check_bool",
+    "check_integer",
+    "did_you_mean",
+    "brief",
     "source_line",
+    "suggests_names",
     "user_line",
 ]
 
@@ -55,6 +71,10 @@ class FluxError(Exception):
         super().__init__("\n".join(parts))
 
 
+class ArgumentError(FluxError, ValueError, TypeError):
+    """An argument of the wrong kind or out of range: who got it, what was expected and given."""
+
+
 class NotDifferentiable(FluxError, TypeError):
     """A construct or a callee that the automatic differentiation does not cover."""
 
@@ -75,12 +95,24 @@ class LabelError(FluxError, ValueError):
     """A class label that is not one of the classes."""
 
 
+class DataFileError(FluxError, ValueError):
+    """A data file that is missing, truncated or damaged; the message names the offset or line."""
+
+
 class ModelFileError(FluxError, ValueError):
     """A file that is not a model file, is damaged, or holds another model."""
 
 
 class NonFiniteLoss(FluxError, ArithmeticError):
     """Training met a loss that is NaN or infinite; the model is as it was before that batch."""
+
+
+class NonFiniteValue(FluxError, FloatingPointError):
+    """Under `flux.debug_nans`, an operation or its derivative gave NaN or an infinite number."""
+
+
+class OutOfBounds(FluxError, IndexError):
+    """Under `flux.check_bounds`, an index that is not one of the places along its axis."""
 
 
 def source_line(filename: str, line: int, text: str | None = None) -> str:
@@ -105,3 +137,78 @@ def is_users(filename: str) -> bool:
     """Is a file neither ours, nor installed, nor generated? An example of a docstring is a file."""
     generated = filename.startswith("<") and not filename.startswith("<doctest")
     return not (generated or filename.startswith(PACKAGE) or "site-packages" in filename)
+
+
+def brief(value: Any) -> str:
+    """A value in a message: a number, string or tuple of them as it is, anything else by its kind.
+
+    >>> brief("0.1"), brief(-1), brief([1, 2]), brief(len)
+    ("'0.1'", '-1', 'a list', 'the function `len`')
+    """
+    plain = (str, bytes, int, float, complex, type(None))
+    if isinstance(value, plain) or (isinstance(value, tuple) and all(map(brief_part, value))):
+        text = repr(value)
+        return text if len(text) <= 60 else f"{text[:57]}..."
+    if isinstance(value, type):
+        return f"the class `{value.__name__}`"
+    if callable(value) and hasattr(value, "__name__"):
+        return f"the function `{value.__name__}`"
+    kind = type(value).__name__
+    return f"an {kind}" if kind[:1] in "AEIOUaeiou" else f"a {kind}"
+
+
+def brief_part(value) -> bool:
+    return isinstance(value, str | int | float | complex | type(None))
+
+
+def check_integer(who: str, name: str, value: Any, least: int = 0) -> int:
+    """`value` as an int.
+
+    Raises: `ArgumentError` if it is no integer, or less than `least`.
+
+    >>> check_integer("Dense", "n_out", -1)
+    Traceback (most recent call last):
+    flux.errors.ArgumentError: Dense expected an integer of at least 0 as n_out, and got -1...
+    """
+    whole = hasattr(value, "__index__") and not isinstance(value, bool)
+    if not whole or getattr(value, "shape", ()) != () or value < least:
+        raise ArgumentError(
+            f"{who} expected an integer of at least {least} as {name}, and got {brief(value)}.",
+            where=user_line(),
+        )
+    return value.__index__()
+
+
+def check_bool(who: str, name: str, value: Any) -> bool:
+    """`value` as a bool; `ArgumentError` if it is something else, a string for example."""
+    if value is True or value is False or (value in (0, 1) and hasattr(value, "__index__")):
+        return bool(value)
+    raise ArgumentError(
+        f"{who} expected True or False as {name}, and got {brief(value)}.", where=user_line()
+    )
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the known names that are like it, if any.
+
+    >>> did_you_mean("Dens", ["Conv", "Dense"])
+    '; did you mean `Dense`?'
+    """
+    lower = {each.lower(): each for each in known}
+    found = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(f'`{lower[each]}`' for each in found)}?" if found else "."
+
+
+class Room(ModuleType):
+    """A module that answers an unknown name with those that are like it."""
+
+    def __getattr__(self, name: str) -> Any:
+        known = self.__dict__.get("__all__", ())
+        raise AttributeError(
+            f"module {self.__name__!r} has no attribute {name!r}{did_you_mean(name, known)}"
+        )
+
+
+def suggests_names(module: str) -> None:
+    """Let a module, named by its `__name__`, answer an unknown name with those that are like it."""
+    sys.modules[module].__class__ = Room

@@ -18,7 +18,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from flux.errors import ShapeError
+from flux.errors import ShapeError, suggests_names
 from flux.random import generator
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "truncated_normal",
     "zeros",
 ]
+suggests_names(__name__)
 
 RELU_GAIN = math.sqrt(2)
 """Relu halves the mean square of what it passes; this makes up for it."""

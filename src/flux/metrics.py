@@ -10,11 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from flux.ad import nograd
-from flux.errors import ShapeError, user_line
+from flux.errors import ShapeError, suggests_names, user_line
 from flux.functional.arrays import is_traced, namespace
 from flux.losses.targets import check_labels
 
 __all__ = ["accuracy", "confusion_matrix", "f1", "precision", "recall"]
+suggests_names(__name__)
 
 
 def _labels(name, prediction, target):

@@ -6,14 +6,17 @@ many small XLA programs before it can run. A layer that draws while it runs hold
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from flux.ad import nograd
 from flux.compiler.pytree import register_class
+from flux.errors import ArgumentError, brief, check_integer, user_line
 
-__all__ = ["RandomState", "generator", "seed"]
+__all__ = ["RandomState", "generator", "getstate", "seed", "setstate"]
 
 _current = np.random.default_rng()
 
@@ -23,6 +26,8 @@ def seed(n: int) -> None:
 
     Layers that exist already keep their state.
 
+    Raises: `ArgumentError` for anything but an integer not below 0.
+
     >>> from flux.init import glorot_uniform
     >>> seed(1); a = glorot_uniform((2, 3))
     >>> seed(1); b = glorot_uniform((2, 3))
@@ -30,7 +35,27 @@ def seed(n: int) -> None:
     True
     """
     global _current
-    _current = np.random.default_rng(n)
+    _current = np.random.default_rng(check_integer("seed", "n", n))
+
+
+def getstate() -> dict[str, Any]:
+    """The state of the generator that `seed` sets: strings and integers, as `flux.save` takes them.
+
+    >>> state = getstate()
+    >>> before = generator().integers(1000)
+    >>> setstate(state)
+    >>> bool(generator().integers(1000) == before)
+    True
+    """
+    return dict(_current.bit_generator.state)
+
+
+def setstate(state: dict[str, Any]) -> None:
+    """Go on from a state that `getstate` returned."""
+    global _current
+    moved = np.random.default_rng(0)
+    moved.bit_generator.state = state
+    _current = moved
 
 
 @nograd
@@ -51,7 +76,12 @@ def generator(rng=None) -> np.random.Generator:
     if isinstance(rng, RandomState):
         return np.random.default_rng(np.asarray(jax.random.key_data(rng.next())).tolist())
     if isinstance(rng, int | np.integer):
-        return np.random.default_rng(int(rng))
+        return np.random.default_rng(check_integer("generator", "rng", rng))
+    if not hasattr(rng, "dtype"):
+        raise ArgumentError(
+            f"rng expected a seed, a NumPy generator or a JAX key, and got {brief(rng)}.",
+            where=user_line(),
+        )
     return np.random.default_rng(_key_data(rng).tolist())
 
 

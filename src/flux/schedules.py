@@ -22,12 +22,14 @@ from typing import Any, ParamSpec
 import numpy as np
 
 from flux.compiler import jit
+from flux.errors import ArgumentError, brief, suggests_names, user_line
 from flux.functional.arrays import namespace
 
 __all__ = [
     "Schedule", "constant", "cosine", "exponential", "one_cycle", "polynomial", "sequence", "step",
     "warmup",
 ]  # fmt: skip
+suggests_names(__name__)
 
 P = ParamSpec("P")
 
@@ -75,8 +77,14 @@ def schedule(build: Callable[P, Callable[[Any, Any], Any]]) -> Callable[P, Sched
 
     @functools.wraps(build)
     def make(*args: P.args, **keywords: P.kwargs) -> Schedule:
-        formula = build(*args, **keywords)
         bound = signature.bind(*args, **keywords)
+        for key, value in bound.arguments.items():
+            if isinstance(value, str):
+                raise ArgumentError(
+                    f"{build.__name__} expected a number as {key}, and got {brief(value)}.",
+                    where=user_line(),
+                )
+        formula = build(*args, **keywords)
         bound.apply_defaults()
         return Schedule(build.__name__, dict(bound.arguments), formula)
 
@@ -86,8 +94,10 @@ def schedule(build: Callable[P, Callable[[Any, Any], Any]]) -> Callable[P, Sched
 def positive(name: str, **counts: float) -> None:
     """Refuse a number of steps that is not one."""
     for key, value in counts.items():
-        if not value > 0:
-            raise ValueError(f"{name}: {key} must be greater than 0, got {value}.")
+        if isinstance(value, str) or not value > 0:
+            raise ArgumentError(
+                f"{name}: {key} must be greater than 0, got {brief(value)}.", where=user_line()
+            )
 
 
 def at(part, n):

@@ -420,3 +420,18 @@ def test_gradients_share_no_memory_with_each_other_or_with_the_cotangent():
     found[:] = 5.0
     np.testing.assert_array_equal(ct, 1.0)
     np.testing.assert_array_equal(x, 1.0)
+
+
+def test_a_rule_is_given_the_cotangents_of_lists_inside_a_tuple():
+    def both(a):
+        return 2 * a, [3 * a]
+
+    @flux.rule(both)
+    def both_rule(a):
+        return both(a), lambda ct: (2 * ct[0] + 3 * ct[1][0],)
+
+    def loss(a):
+        first, (second,) = both(a)
+        return first * second
+
+    assert flux.gradient(loss, 2.0) == (24.0,)

@@ -103,7 +103,7 @@ def test_images_that_do_not_fit_are_refused(tmp_path, content, words):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["train", "nothing"], "there are: "),
+        (["train", "nobody"], "there are: "),
         (["predict", "nothing.safetensors"], "does not exist"),
         (["train", "mlp", "--out", os.devnull], "cannot be made a folder"),
     ],

@@ -364,6 +364,31 @@ def test_random_programs_compile_to_what_they_are(seed):
         np.testing.assert_allclose(found, slopes, rtol=1e-7, atol=1e-10, err_msg=text)
 
 
+def found(names, x):
+    """Leaves a loop over a list early, or returns `None` in so many words."""
+    for name in names:
+        if name == "a":
+            return x * 2
+    return None
+
+
+def test_an_explicit_none_is_a_result():
+    def loss(names, x):
+        y = found(names, x)
+        return x.sum() if y is None else y.sum()
+
+    x = jnp.arange(3.0)
+    for names, slope in ((["a"], 2.0), (["b"], 1.0)):
+        gradient = flux.jit(lambda x: flux.gradient(loss, names, x)[1])(x)  # noqa: B023
+        np.testing.assert_array_equal(gradient, np.full(3, slope, np.float32))
+
+
+def test_a_compiled_hessian():
+    x = jnp.arange(3.0)
+    hessian = flux.jit(lambda x: flux.hessian(lambda x: (x**3).sum(), x))(x)
+    np.testing.assert_allclose(hessian, np.diag([0.0, 6.0, 12.0]))
+
+
 def test_compiled_functions_call_each_other_and_work_inside_jax():
     @flux.jit
     def inner(x):
@@ -492,11 +517,172 @@ def test_a_second_derivative_taken_before_does_not_write_a_loop_out():
 
 def test_a_loop_that_is_written_out_is_told_when_asked(monkeypatch, capsys):
     def growing(x):
-        kept = []
+        kept = [x]
         for i in range(6):
-            kept.append(x * i)
-        return sum(kept)
+            kept.append(x * i + 0 * kept[-1])
+        return sum(kept) - x
 
     monkeypatch.setenv("FLUX_EXPLAIN", "1")
     assert float(flux.jit(growing)(jnp.float32(2))) == 30.0
     assert "for i in range(6): is written out" in capsys.readouterr().err
+
+
+# -- lists that loops make longer ------------------------------------------------------------------
+
+
+def states_in_a_list(x, w):
+    h, ys = jnp.zeros(3), []
+    for row in x:
+        h = jnp.tanh(row @ w + h)
+        ys.append(h)
+    return (jnp.stack(ys, axis=1) ** 2).sum() + ys[-1][0]
+
+
+def tuples_in_two_lists(x, w):
+    ys, zs = [], [x[0, 0]]
+    for row in x:
+        ys.append((row * 2, row.sum() * w[0, 0], 1.5))
+        zs.append(row.max())
+    return sum([a.sum() * b * c for a, b, c in ys]) + ys[-1][1] * zs[2] * zs[0]
+
+
+def by_nested_loops(x, w):
+    ys, products = [], []
+    for row in x:
+        inner = []
+        for v in row:
+            ys.append(v * v * w[0, 0])
+            inner.append(v + 1)
+        products.append(jnp.array(inner).prod())
+    return (jnp.stack(ys) * jnp.arange(len(ys))).sum() + jnp.stack(products).sum()
+
+
+def by_counting(x, w):
+    ys = []
+    for i in range(5):
+        ys.append(x[i] * i)
+    del ys[1]
+    return (jnp.concatenate(ys) ** 2).sum() * w[0, 0]
+
+
+@pytest.mark.parametrize("f", [states_in_a_list, tuples_in_two_lists, by_nested_loops, by_counting])
+def test_lists_that_grow_are_what_the_loop_collects(f):
+    rng = np.random.default_rng(0)
+    x, w = (jnp.asarray(rng.normal(size=size), jnp.float32) for size in ((6, 3), (3, 3)))
+
+    def slope(x, w):
+        return flux.gradient(f, x, w)
+
+    np.testing.assert_allclose(flux.jit(f)(x, w), f(x, w), rtol=1e-5)
+    for found, right in zip(flux.jit(slope)(x, w), flux.gradient(f, x, w), strict=True):
+        np.testing.assert_allclose(found, right, rtol=1e-4, atol=1e-5)
+
+
+def test_a_loop_with_a_list_that_grows_stays_a_loop():
+    def texts(steps):
+        x, w = jnp.ones((steps, 3)), jnp.ones((3, 3))
+        return flux.lower(lambda x, w: flux.gradient(states_in_a_list, x, w), x, w).as_text()
+
+    assert texts(600).count("stablehlo.while") == 2
+    assert texts(600).count("stablehlo.tanh") == texts(20).count("stablehlo.tanh")
+
+
+@pytest.mark.parametrize("reading", ["len", "last", "alias", "branch"])
+def test_a_list_that_is_read_while_it_grows_is_right_all_the_same(reading):
+    def f(x):
+        ys = [x[0, 0]]
+        also = ys if reading == "alias" else []
+        for row in x:
+            if reading == "branch":
+                if row.sum() > 0:
+                    ys.append(row.sum())
+                else:
+                    ys.append(row.prod())
+            elif reading == "len":
+                ys.append(row.sum() * len(ys))
+            elif reading == "last":
+                ys.append(row.sum() * ys[-1])
+            else:
+                ys.append(row.sum() * also[-1])
+        return jnp.stack(ys).sum()
+
+    x = jnp.asarray(np.random.default_rng(1).normal(size=(5, 3)), jnp.float32)
+    np.testing.assert_allclose(flux.jit(f)(x), f(x), rtol=1e-4)
+    slope = flux.jit(lambda x: flux.gradient(f, x)[0])(x)
+    np.testing.assert_allclose(slope, flux.gradient(f, x)[0], rtol=1e-4, atol=1e-5)
+
+
+# -- objects that loops replace --------------------------------------------------------------------
+
+
+class Momentum:
+    """Keeps its state as an object of its own, a new one after every step."""
+
+    def __init__(self):
+        self.state = {"m": jnp.zeros(3), "n": 0}
+
+    def step(self, gradient):
+        self.state = {"m": self.state["m"] * 0.9 + gradient, "n": self.state["n"] + 1}
+        return self.state["m"]
+
+
+def replaced(x):
+    rule, total = Momentum(), 0.0
+    for row in x:
+        total = total + (rule.step(row) ** 2).sum()
+    return total + rule.state["m"].sum() * rule.state["n"]
+
+
+def replaced_with_the_old_one_at_hand(x):
+    rule = Momentum()
+    before = rule.state
+    for row in x:
+        rule.step(row)
+    return rule.state["m"].sum() + before["m"].sum() + before["n"]
+
+
+def changed_and_replaced(x):
+    rule = Momentum()
+    before = rule.state
+    for row in x:
+        rule.state["n"] += 1
+        rule.step(row)
+    return rule.state["m"].sum() * rule.state["n"] + before["n"]
+
+
+def one_object_in_two_places(x):
+    rule, other = Momentum(), Momentum()
+    other.state = rule.state
+    for row in x:
+        rule.step(row)
+        other.state = rule.state
+    other.state["n"] = other.state["n"] * 2
+    return rule.state["m"].sum() * rule.state["n"]
+
+
+def identity_of_a_replaced_object(x):
+    rule, count = Momentum(), 0.0
+    first = rule.state
+    for row in x:
+        if rule.state is first:
+            count = count + 1
+        rule.step(row)
+    return count + rule.state["m"].sum()
+
+
+@pytest.mark.parametrize(
+    ("f", "loops"),
+    [
+        (replaced, 1),
+        (replaced_with_the_old_one_at_hand, 1),
+        (changed_and_replaced, 0),
+        (one_object_in_two_places, 0),
+        (identity_of_a_replaced_object, 0),
+    ],
+)
+def test_objects_that_a_loop_replaces(f, loops):
+    x = jnp.asarray(np.random.default_rng(0).uniform(0.2, 1, size=(7, 3)), jnp.float32)
+    np.testing.assert_allclose(flux.jit(f)(x), f(x), rtol=1e-5)
+    slope = flux.jit(lambda x: flux.gradient(f, x)[0])(x)
+    np.testing.assert_allclose(slope, flux.gradient(f, x)[0], rtol=1e-4, atol=1e-5)
+    assert flux.lower(f, x).as_text().count("stablehlo.while") == loops

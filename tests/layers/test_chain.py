@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from flux.ad import gradient
+from flux.errors import FluxError
 from flux.functional import relu, softmax
-from flux.layers import Chain, Dense
+from flux.layers import Chain, Dense, activations
 
 
 def test_layers_run_in_their_order():
@@ -67,3 +68,22 @@ def test_the_repr_shows_names_and_counts():
         "  Dense(2, 3, relu),  # 9 parameters",
         "  head=Dense(3, 1, bias=False),  # 3 parameters",
     ]
+
+
+def test_activations_are_the_outputs_of_all_layers_and_have_gradients():
+    model = Chain(Dense(3, 4, relu), Chain(Dense(4, 4), relu), Dense(4, 2))
+    x = np.ones((5, 3), np.float32)
+    found = activations(model, x)
+    assert len(found) == 3
+    np.testing.assert_array_equal(found[1], model[1](model[0](x)))
+    np.testing.assert_array_equal(found[2], model(x))
+    (grads,) = gradient(lambda m: activations(m, x)[0].sum(), model)
+    (expected,) = gradient(lambda m: m[0](x).sum(), model)
+    np.testing.assert_array_equal(grads[0].weight, expected[0].weight)
+    np.testing.assert_array_equal(grads[2].weight, np.zeros((4, 2)))
+
+
+def test_activations_of_several_inputs_and_a_list_of_layers():
+    assert activations([max, abs], -3, -5) == (-3, 3)
+    with pytest.raises(FluxError, match="got a Dense"):
+        activations(Dense(2, 2), np.ones(2))

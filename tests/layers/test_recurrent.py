@@ -290,10 +290,11 @@ def test_a_compiled_layer_stays_a_loop(layer):
         return flux.gradient(lambda m: (m(x, lengths=lengths) ** 2).sum(), model)
 
     few, many = (
-        len(flux.lower(slopes, layer, jnp.ones((2, n, 3)), jnp.array([n, 1])).as_text().split("\n"))
+        flux.lower(slopes, layer, jnp.ones((2, n, 3)), jnp.array([n, 1])).as_text()
         for n in (10, 600)
     )
-    assert many == few
+    for operation in ("while", "dot_general", "tanh", "concatenate"):
+        assert many.count(f"stablehlo.{operation}") == few.count(f"stablehlo.{operation}")
 
 
 class Counting:

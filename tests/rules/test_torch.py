@@ -383,6 +383,14 @@ def test_refused(name):
     assert "test_torch.py" in str(caught.value)
 
 
+def test_arrays_of_other_libraries_are_refused():
+    import jax.numpy as jnp
+
+    for f, x in ((torch.from_dlpack, np.ones(2)), (jnp.asarray, X), (jnp.from_dlpack, X)):
+        with pytest.raises(NotDifferentiable):
+            flux.gradient(lambda x, f=f: f(x).sum(), x)
+
+
 def alias_changed(x):
     y = x.clone()
     z = y

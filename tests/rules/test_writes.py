@@ -139,6 +139,15 @@ def item_of_a_list(x):
     return np.sum(rows[0] * row)
 
 
+HELD = np.zeros(6)
+
+
+def held_by_a_global(x):
+    y = HELD
+    y += x
+    return np.sum(y * HELD)
+
+
 def fill(buffer, value):
     buffer[0] = value
 
@@ -163,7 +172,8 @@ def captured(x):
 @pytest.mark.line(126)
 @pytest.mark.line(128)
 @pytest.mark.parametrize("f", [argument, view_of_the_argument, second_name, earlier_view,
-                               item_of_a_list, by_a_helper, captured])  # fmt: skip
+                               item_of_a_list, held_by_a_global, by_a_helper,
+                               captured])  # fmt: skip
 def test_a_write_that_another_name_may_see_is_refused(f):
     x = X.copy()
     with pytest.raises(flux.NotDifferentiable, match="NumPy array") as caught:

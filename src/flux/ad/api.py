@@ -13,7 +13,7 @@ from flux.ad.cotangents import dense, deposit, gradient_of, own_memory, snapshot
 from flux.ad.registry import AUGMENTED, INERT, augments
 from flux.ad.spaces import project, space_of, zero_of
 from flux.ad.store import Store
-from flux.errors import FluxError, NotDifferentiable, user_line
+from flux.errors import ArgumentError, FluxError, NotDifferentiable, brief, user_line
 from flux.tree.objects import blank, fields, is_object, set_field
 
 __all__ = [
@@ -54,6 +54,7 @@ def pullback(f: Callable, *args, **keywords) -> tuple[Any, Callable]:
     (12.0, (4.0, 3.0), (8.0, 6.0))
     """
     prepare()
+    check_callable("a gradient", f)
     memo: dict[int, Any] = {}
     snapshot(args, memo)
     y, inner = runtime.call(f, *args, **keywords)
@@ -70,12 +71,19 @@ def pullback(f: Callable, *args, **keywords) -> tuple[Any, Callable]:
     return y, back
 
 
+def check_callable(who: str, f) -> None:
+    """Raise `ArgumentError` for a value in the place of a function."""
+    if not callable(f):
+        raise ArgumentError(
+            f"{who} expected a function, and got {brief(f)}.",
+            where=user_line(),
+            hint="The function comes first: flux.gradient(f, x).",
+        )
+
+
 def prepare() -> None:
     for step in BEFORE_USE:
         step()
-
-
-INERT.update([prepare, snapshot])
 
 
 def given(y, ct, store):
@@ -141,9 +149,7 @@ def one(y, f):
 
 
 def is_complex(y) -> bool:
-    dtype = getattr(y, "dtype", None)
-    known = getattr(dtype, "kind", "f") == "c" or getattr(dtype, "is_complex", False)
-    return known or isinstance(y, complex)
+    return "complex" in str(getattr(y, "dtype", "")) or isinstance(y, complex)
 
 
 def grad(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
@@ -180,6 +186,8 @@ def value_and_grad(
     (8.0, 12.0)
     """
     places = argnums if isinstance(argnums, tuple) else (argnums,)
+    check_callable("a gradient", f)
+    check_places(places)
 
     def value_and_gradient(*args, **keywords):
         chosen = [args[i] for i in places]
@@ -197,6 +205,18 @@ def value_and_grad(
         return y, cts if isinstance(argnums, tuple) else cts[0]
 
     return functools.update_wrapper(value_and_gradient, f, updated=())
+
+
+def check_places(places: tuple) -> None:
+    """Raise `ArgumentError` for a point in the place of the numbers of arguments."""
+    for place in places:
+        if not isinstance(place, int):
+            raise ArgumentError(
+                f"grad expected the number of an argument, or a tuple of them, as argnums, and "
+                f"got {brief(place)}.",
+                where=user_line(),
+                hint="The point is given to the function that it returns: flux.grad(f)(x).",
+            )
 
 
 def rule(fn: Callable) -> Callable:
@@ -277,6 +297,8 @@ def by_position(names: tuple[str, ...], args: tuple, keywords: dict) -> tuple[tu
 
 def structural(y, ct, store):
     """The cotangent of a result in its structure: that of what can change is in the store."""
+    if isinstance(y, tuple) and ct is not None:
+        return tuple([structural(part, c, store) for part, c in zip(y, ct, strict=True)])
     if ct is not None or space_of(type(y)) is not None:
         return dense(ct)
     memo: dict[int, Any] = {}
@@ -377,7 +399,7 @@ def cut(x):
     return constant(x, {}), runtime.nothing(1)
 
 
-INERT.add(constant)
+INERT.update([check_callable, check_places, constant, prepare, snapshot])
 
 
 AUGMENTED[stop_gradient] = cut

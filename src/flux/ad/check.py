@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from flux.ad.api import pullback
-from flux.ad.spaces import zero_of
+from flux.ad.spaces import total_of, zero_of
 
 __all__ = ["check_rule"]
 
@@ -91,10 +91,22 @@ def random_like(value, rng):
     if hasattr(zero, "new_tensor"):  # a tensor of PyTorch, which knows no dtypes of NumPy
         imaginary = 1j * rng.standard_normal(shape) if zero.is_complex() else 0.0
         return zero.new_tensor(random + imaginary)
+    if type(zero) is float:
+        return float(random)
+    if hasattr(zero, "__array_namespace__") and not isinstance(zero, np.ndarray | np.generic):
+        return random_array(zero, random, rng)
     dtype = getattr(zero, "dtype", None)
     if isinstance(zero, complex) or getattr(dtype, "kind", "f") == "c":
         random = random + 1j * rng.standard_normal(shape)
     return zero + (random if dtype is None else np.asarray(random, dtype))
+
+
+def random_array(zero, random, rng):
+    """Random numbers as an array of the library of `zero`."""
+    xp = zero.__array_namespace__()
+    if xp.isdtype(zero.dtype, "complex floating"):
+        random = random + 1j * rng.standard_normal(zero.shape)
+    return xp.asarray(random, dtype=zero.dtype, device=zero.device)
 
 
 def moved(value, direction, step):
@@ -114,8 +126,7 @@ def product(a, b) -> float:
         return sum([product(x, y) for x, y in pairs])
     if a is None or b is None:
         return 0.0
-    whole: Any = a * b
-    return float((whole.sum() if hasattr(whole, "sum") else whole).real)
+    return complex(total_of(a * b)).real
 
 
 def check_form(gradient, value, what: str) -> None:

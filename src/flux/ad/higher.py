@@ -7,7 +7,7 @@ import math
 import random
 import sys
 from collections.abc import Callable
-from types import CellType, FunctionType
+from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from flux.ad import runtime
@@ -79,6 +79,9 @@ def inner_product(a, b):
     if is_object(a) and space_of(type(a)) is None:
         return inner_product(fields(a), fields(b))
     whole = a * b
+    if hasattr(whole, "shape") and not hasattr(whole, "sum"):  # an array without methods
+        xp = namespace(whole)
+        return xp.real(xp.sum(whole))
     return (whole.sum() if getattr(whole, "shape", ()) else whole).real
 
 
@@ -116,7 +119,7 @@ def directions(y) -> list:
     xp = namespace(y)
     size = math.prod(y.shape)
     eye = xp.eye(size, dtype=y.dtype)
-    return [xp.reshape(eye[i], y.shape) for i in range(size)]
+    return [xp.reshape(eye[i, ...], y.shape) for i in range(size)]
 
 
 def stacked(rows: list, shape: tuple, x):
@@ -131,10 +134,15 @@ def stacked(rows: list, shape: tuple, x):
     return xp.reshape(whole, (*shape, *whole.shape[1:]))
 
 
+OTHERS = ("torch", "cupy")
+
+
 def namespace(x):
     """NumPy, or the library that the array `x` is of."""
     name = type(x).__module__.partition(".")[0]
-    name = "jax.numpy" if name in ("jax", "jaxlib") else name if name == "torch" else "numpy"
+    if name not in ("jax", "jaxlib", "numpy") and hasattr(x, "__array_namespace__"):
+        return x.__array_namespace__()
+    name = "jax.numpy" if name in ("jax", "jaxlib") else name if name in OTHERS else "numpy"
     __import__(name)
     return sys.modules[name]
 
@@ -205,17 +213,28 @@ def run_again(checkpointed, *args, **keywords):
 
 
 class State:
-    """Everything that a function could change: containers, objects, cells, random numbers."""
+    """Everything that a function could change: containers, objects, cells, globals, random numbers.
+
+    Of globals those that the function names, or a function of its file that it names.
+    """
 
     def __init__(self, root):
         self.parts: dict[int, Any] = {}
         snapshot(root, self.parts)
+        self.named = globals_of([root, *[value for value, _ in self.parts.values()]])
+        snapshot([value for _, _, value in self.named], self.parts)
         self.random = random.getstate()
         numpy = sys.modules.get("numpy")
         self.numpy = numpy and numpy.random.get_state()
+        self.generators = generators_in([root, self.named, list(self.parts.values())])
 
     def put_back(self) -> None:
         """Let everything be as it was."""
+        for owner, name, value in self.named:
+            if name in vars(owner) if isinstance(owner, type) else name in owner:
+                set_global(owner, name, value)
+        for put, state in self.generators:
+            put(state)
         for value, parts in self.parts.values():
             if isinstance(value, list):
                 value[:] = parts
@@ -232,6 +251,69 @@ class State:
         random.setstate(self.random)
         if self.numpy is not None:
             sys.modules["numpy"].random.set_state(self.numpy)
+
+
+def globals_of(values) -> list[tuple[Any, str, Any]]:
+    """Owner, name and value of the globals and class attributes that functions name."""
+    found: dict[tuple[int, str], tuple[Any, str, Any]] = {}
+    waiting, seen = list(values), set()
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, tuple | list):
+            waiting.extend(value)
+        elif isinstance(value, functools.partial):
+            waiting.append(value.func)
+        elif isinstance(value, MethodType):
+            waiting.append(value.__func__)
+        elif isinstance(value, FunctionType) and value.__code__ not in seen:
+            seen.add(value.__code__)
+            own = value.__globals__
+            for name in names_in(value.__code__):
+                part = own.get(name)
+                if name in own and not isinstance(part, ModuleType | type | FunctionType):
+                    found[id(own), name] = (own, name, part)
+                elif isinstance(part, type) and part.__module__ == value.__module__:
+                    for attribute, item in vars(part).items():
+                        if not attribute.startswith("__") and not callable(item):
+                            found[id(part), attribute] = (part, attribute, item)
+                elif isinstance(part, FunctionType) and part.__module__ == value.__module__:
+                    waiting.append(part)
+    return list(found.values())
+
+
+def names_in(code: CodeType) -> set[str]:
+    """The names of globals and attributes in a function, and in those inside it."""
+    inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    return set(code.co_names).union(*map(names_in, inner))
+
+
+def set_global(owner, name: str, value) -> None:
+    if isinstance(owner, type):
+        if vars(owner)[name] is not value:
+            setattr(owner, name, value)
+    elif owner[name] is not value:
+        owner[name] = value
+
+
+def generators_in(root) -> list[tuple[Callable, Any]]:
+    """How the states of all generators of random numbers in `root` are put back, and the states."""
+    found: dict[int, tuple[Callable, Any]] = {}
+    waiting = [root]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, tuple | list):
+            waiting.extend(value)
+        elif isinstance(value, dict):
+            waiting.extend(value.values())
+        elif isinstance(value, random.Random):
+            found[id(value)] = value.setstate, value.getstate()
+        elif hasattr(value, "bit_generator"):  # NumPy's Generator
+            source = value.bit_generator
+            put = functools.partial(setattr, source, "state")
+            found[id(source)] = put, source.state
+        elif hasattr(type(value), "get_state") and hasattr(type(value), "set_state"):
+            found[id(value)] = value.set_state, value.get_state()
+    return list(found.values())
 
 
 def restore_fields(value, parts: dict[str, Any]) -> None:

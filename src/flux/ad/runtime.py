@@ -47,10 +47,10 @@ from flux.ir.analyse import lower_collects, take_keywords
 from flux.ir.emit import Emitted, bind, emit
 from flux.ir.parse import parse
 from flux.ir.program import Prim, Program
-from flux.tree.objects import is_object
+from flux.tree.objects import is_filled, is_object
 
 __all__ = ["Pullback", "call", "call_value", "captured_cells", "cells_of", "entry_of", "no_back",
-           "resolve"]  # fmt: skip
+           "opaque", "resolve"]  # fmt: skip
 
 
 class Pullback(partial):
@@ -83,7 +83,7 @@ def call_value(f, /, *args, **keywords):
             df, *cts = inner(ct, store)
             own = cts[:bound]
             named = dict(zip(names, cts[bound + given :], strict=True))
-            kept = tuple([named[name] for name in f.keywords if name not in keywords])
+            kept = tuple([None if name in keywords else named[name] for name in f.keywords])
             ct_f = (df, tuple(own), kept)
             return (ct_f, *cts[bound : bound + given], *[named[name] for name in keywords])
 
@@ -157,7 +157,7 @@ def resolve(f) -> Callable:
     method = kind.__call__
     if type(method) is FunctionType:
         return lambda *a, **k: _without_self(call(method, f, *a, **k))
-    return _opaque(f)
+    return opaque(f)
 
 
 BOUND_KINDS = (BuiltinFunctionType, MethodWrapperType)
@@ -214,16 +214,32 @@ def _library(f):
 
 
 def _quiet(f) -> Callable:
-    """A callee without derivative; refused if it hands on what has one, as `typing.cast` does."""
+    """A callee without derivative; refused if it hands on what has one, as `typing.cast` does.
+
+    So it is if it is handed a function that captured something: that would run unseen.
+    """
 
     def augmented(*args, **keywords):
-        y = f(*args, **keywords)
         values = (*args, *keywords.values())
+        if any([is_capturing(value) for value in values]):
+            raise not_differentiable(f)
+        y = f(*args, **keywords)
         if carries(y) and any([carries(value) for value in values]):
             raise not_differentiable(f)
         return y, nothing(len(values))
 
     return augmented
+
+
+def is_capturing(value) -> bool:
+    """Is `value` a function that captured something that has a derivative?"""
+    if isinstance(value, partial):
+        return is_capturing(value.func) or carries([*value.args, *value.keywords.values()])
+    if isinstance(value, FunctionType):
+        return any(
+            [carries(cell.cell_contents) for cell in value.__closure__ or () if is_filled(cell)]
+        )
+    return isinstance(value, MethodType) and carries(value.__self__)
 
 
 def _construct(cls: type) -> Callable:
@@ -234,7 +250,7 @@ def _construct(cls: type) -> Callable:
             return found
     own_new = cls.__new__ is not object.__new__
     if own_new or type(cls).__call__ is not type.__call__ or issubclass(cls, BaseException):
-        return _opaque(cls)
+        return opaque(cls)
 
     def augmented(*args, **keywords):
         instance = object.__new__(cls)
@@ -254,7 +270,7 @@ def _construct(cls: type) -> Callable:
     return augmented
 
 
-def _opaque(f) -> Callable:
+def opaque(f) -> Callable:
     """A callee that cannot be looked into: allowed where no argument carries a derivative."""
 
     def augmented(*args, **keywords):
@@ -283,7 +299,12 @@ def carries(value, depth: int = 4) -> bool:
     if isinstance(value, dict):
         return any(carries(item, depth - 1) for item in value.values()) if depth else True
     if isinstance(value, FunctionType):
-        return bool(value.__closure__)
+        defaults = (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values())
+        return bool(value.__closure__) or any(carries(item, depth - 1) for item in defaults)
+    if isinstance(value, MethodType):
+        return carries(value.__self__, depth)
+    if isinstance(value, partial):
+        return carries([value.func, *value.args, *value.keywords.values()], depth)
     return is_object(value)
 
 
@@ -313,7 +334,7 @@ def owner_of_defaults(f: FunctionType) -> FunctionType:
 
 
 STAGING = threading.local()
-"""Its `write`, where set, writes the programs of a function that is being compiled."""
+"""Its `write`, where set, writes the programs of functions that are being compiled or watched."""
 BOUND = "__flux_augmented__"
 """Where a function keeps its augmented forms by entry, so that all are freed together."""
 
@@ -333,7 +354,7 @@ class Entry:
         self.back_function.__name__ = f"{program.name} (pullback)"
         self.forward: Emitted = emit(self.adjoint.finish(self.back_function))
         self.cells = cells_of(self.forward.names)
-        self.staged: tuple[Emitted, dict] | None = None
+        self.staged: dict[Callable, tuple[Emitted, dict]] = {}
         _remember(self.back_function.__code__, self.adjoint.back)
         _remember(self.forward.code, self.adjoint.augmented)
         args = program.args
@@ -352,7 +373,7 @@ class Entry:
         """The augmented function for `f`: its globals, defaults and captured cells."""
         known = f.__dict__.get(BOUND)
         write = getattr(STAGING, "write", None)
-        key = self if write is None else (self, "staged")
+        key = self if write is None else (self, write)
         if known is not None and key in known:
             defaults, bound = known[key]
             if defaults is f.__defaults__ and bound.__globals__ is f.__globals__:
@@ -367,8 +388,8 @@ class Entry:
         return bound
 
     def written(self, write: Callable) -> tuple[Emitted, dict]:
-        """The augmented program with control flow as calls, for a program that is being made."""
-        if self.staged is None:
+        """The augmented program as `write` writes it: for a program that is being made."""
+        if write not in self.staged:
             with LOCK:
                 back = write(self.adjoint.back, {})
                 function = _function(back, {}, {})
@@ -377,8 +398,8 @@ class Entry:
                 instead = {id(self.back_function): function}
                 forward = write(self.adjoint.augmented, instead)
                 _remember(forward.code, self.adjoint.augmented)
-                self.staged = forward, cells_of(forward.names)
-        return self.staged
+                self.staged[write] = forward, cells_of(forward.names)
+        return self.staged[write]
 
     def augmented(self, f: FunctionType) -> Callable:
         """The augmented form of `f`."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-__all__ = ["IDENTITIES", "LOOKUPS", "MEMORIES", "SPACES", "VALUE", "Space", "project",
-           "space_of", "zero_of"]  # fmt: skip
+__all__ = ["IDENTITIES", "LOOKUPS", "MEMORIES", "SPACES", "TOTALS", "VALUE", "Space", "project",
+           "space_of", "total_of", "zero_of"]  # fmt: skip
 
 
 class Space(NamedTuple):
@@ -38,6 +38,9 @@ MEMORIES: dict[type, Callable[[Any, dict], Any]] = {}
 """By type of arrays that can change in place: `own(array, seen)` is the array, or a copy where its
 memory was seen before; it remembers it."""
 
+TOTALS: dict[type, Callable[[Any], Any]] = {}
+"""By type of arrays that have no method `sum`: the sum of their elements, a Python number."""
+
 IDENTITIES: set[type] = set()
 """Types of arrays that are one parameter wherever they occur, with one gradient: the sum."""
 
@@ -58,11 +61,15 @@ def space_of(kind: type) -> Space | None:
 
 def _project_float(ct, x):
     kind = type(ct)
-    if kind is float:
-        return ct
-    if getattr(ct, "ndim", 0):
-        ct = ct.sum()
-    return project_scalar(ct, float)
+    return ct if kind is float else project_scalar(total_of(ct), float)
+
+
+def total_of(ct):
+    """The sum of the elements of an array; a number is its own."""
+    total = TOTALS.get(type(ct))
+    if total is not None:
+        return total(ct)
+    return ct.sum() if getattr(ct, "ndim", 0) else ct
 
 
 def project_scalar(ct, kind):
@@ -76,9 +83,7 @@ def project_scalar(ct, kind):
 
 
 def _project_complex(ct, x):
-    if getattr(ct, "ndim", 0):
-        ct = ct.sum()
-    return project_scalar(ct, complex)
+    return project_scalar(total_of(ct), complex)
 
 
 SPACES[float] = Space(lambda x: 0.0, _project_float)

@@ -7,13 +7,14 @@ slots, so the order of reads and writes in the program is the only thing that ma
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 from flux.ad.cotangents import accumulate
 
 __all__ = ["INSTANCES", "Store", "instance_dict"]
 
-INSTANCES: dict[int, weakref.ref] = {}
+INSTANCES: dict[int, Callable[[], Any]] = {}
 """By `id` of a `__dict__` that a program has read: the object whose attributes it holds."""
 
 
@@ -21,7 +22,10 @@ def instance_dict(obj) -> dict:
     """`obj.__dict__`: its items share the slots of the object's attributes."""
     parts = obj.__dict__
     key = id(parts)
-    INSTANCES[key] = weakref.ref(obj, lambda _, pop=INSTANCES.pop: pop(key, None))
+    try:
+        INSTANCES[key] = weakref.ref(obj, lambda _, pop=INSTANCES.pop: pop(key, None))
+    except TypeError:  # a SimpleNamespace: kept alive by its own entry, as few are read so
+        INSTANCES[key] = lambda: obj
     return parts
 
 

@@ -66,6 +66,8 @@ def of_file(path: Path) -> tuple[Any, Task]:
             hint="Build it in Python and fill it: flux.restore(path, model).",
         )
     task = Task(extra["zoo"], extra.get("folder"))
+    if hasattr(task.module, "train"):
+        raise FluxError(f"{path} holds the model `{task.name}`, which does not classify images.")
     model = task.build(extra["shape"])
     flux.restore(path, model)
     return model, task

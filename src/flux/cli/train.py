@@ -17,6 +17,7 @@ import numpy as np
 
 from flux import zoo
 from flux.cli import picture
+from flux.cli.course import follow
 from flux.cli.png import sheet, write_png
 from flux.cli.task import Task, classify
 from flux.cli.training import Training
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=_positive(int), help="passes over the data")
     parser.add_argument("--batch", type=_positive(int), help="examples in a step")
     parser.add_argument("--lr", type=_positive(float), help="learning rate")
-    parser.add_argument("--seed", type=int, help="of parameters, orders and dropout (default: 0)")
+    parser.add_argument("--seed", type=_seed, help="of parameters, orders and dropout (default: 0)")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="train on the data set in it")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: runs/MODEL")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
@@ -43,6 +44,9 @@ def run(options: argparse.Namespace) -> int:
     given = {key: getattr(options, key) for key in zoo.Settings._fields}
     settings = task.module.SETTINGS._replace(**{k: v for k, v in given.items() if v is not None})
     out = _folder(options.out or Path("runs") / options.model)
+    if hasattr(task.module, "train"):
+        follow(task.name, task.module, settings, out, progress=not options.quiet)
+        return 0
     training = Training(task, settings)
     started = perf_counter()
     try:
@@ -113,6 +117,16 @@ def _folder(path: Path) -> Path:
     except OSError as problem:
         raise FluxError(f"{path} cannot be made a folder: {problem.strerror}.") from None
     return path
+
+
+def _seed(text: str) -> int:
+    seed = int(text)
+    if seed < 0:
+        raise argparse.ArgumentTypeError(f"must be an integer of at least 0, got {text}")
+    return seed
+
+
+_seed.__name__ = "int"
 
 
 def _positive(kind: type):

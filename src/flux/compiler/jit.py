@@ -22,10 +22,13 @@ from flux.ad.runtime import call as differentiated_call
 from flux.compiler.cache import use_persistent_cache
 from flux.compiler.containers import KINDS, Container
 from flux.compiler.control.options import Options
+from flux.compiler.control.watch import is_watching
 from flux.compiler.explain import difference, say
 from flux.compiler.plan import ARRAY_KINDS, Plan, same
 from flux.compiler.program import Program, inside
 from flux.compiler.staging import in_user_terms
+from flux.compiler.watched import run_watched
+from flux.errors import ArgumentError, brief, user_line
 
 __all__ = ["Jitted", "jit"]
 
@@ -58,6 +61,13 @@ def jit(
     """
     if f is None:
         return functools.partial(jit, unroll=unroll, donate=donate)
+    if not callable(f):
+        raise ArgumentError(f"jit expected a function, and got {brief(f)}.", where=user_line())
+    if not isinstance(unroll, int) and unroll != "auto":
+        raise ArgumentError(
+            f'jit expected "auto", a bool or an int as unroll, and got {brief(unroll)}.',
+            where=user_line(),
+        )
     return Jitted(f, donate, unroll)
 
 
@@ -93,6 +103,10 @@ class Jitted:
 
     def __call__(self, *args, **keywords):
         root = (self.function, args, keywords)
+        if is_watching():
+            plan = Plan(root, self.moving)
+            if not plan.traced:
+                return run_watched(plan, root, repr(self))
         for program in self.programs:
             found = program.gather(root)
             if found is not None:
@@ -135,7 +149,7 @@ class Jitted:
         raise problem
 
     def try_program(self, root, plan: Plan):
-        program = Program(plan, repr(self), self.donate, Options(self.unroll))
+        program = Program(plan, repr(self), self.donate, Options(self.unroll, ordered=True))
         found = program.gather(root)
         if found is None:
             raise RuntimeError(f"the structure of a call of {self!r} changed while it was read.")
@@ -190,6 +204,7 @@ def find_jitted(f):
     return None
 
 
-ARRAY_KINDS.add(type(jax.numpy.zeros(())))
+with jax.ensure_compile_time_eval():  # this room may be loaded while a program is traced
+    ARRAY_KINDS.add(type(jax.numpy.zeros(())))
 KINDS.append((Jitted, JittedOf))
 FINDERS.append(find_jitted)

@@ -18,6 +18,7 @@ from jax.core import Tracer
 
 from flux.compiler.containers import ARRAYS, Container, FunctionOf, GlobalsOf, TupleOf, container_of
 from flux.compiler.namespaces import global_names, is_users
+from flux.errors import ArgumentError, user_line
 
 __all__ = ["ARRAY_KINDS", "Fixed", "Leaf", "Node", "Plan", "rebuild", "same"]
 
@@ -114,6 +115,13 @@ class Plan:
         return node
 
     def leaf(self, value, path: str) -> Leaf:
+        if isinstance(value, np.ndarray) and value.dtype.kind in "OUSMm":
+            raise ArgumentError(
+                f"a compiled function expected arrays of numbers, and got one of dtype "
+                f"{value.dtype}, of shape {value.shape}.",
+                where=user_line(),
+                hint="Keep strings and objects in a list, or outside of the function.",
+            )
         leaf = Leaf(value, len(self.leaves), path)
         self.leaves.append(leaf)
         self.traced |= isinstance(value, Tracer)

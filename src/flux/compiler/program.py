@@ -14,6 +14,7 @@ import numpy as np
 from flux.compiler.control.adjoints import adjoints
 from flux.compiler.control.calls import call_
 from flux.compiler.control.checks import Checks, collected, is_collecting
+from flux.compiler.control.doubles import doubles
 from flux.compiler.control.options import Options, using
 from flux.compiler.control.written import callers
 from flux.compiler.explain import change_of_shape, say
@@ -42,7 +43,7 @@ jax.tree_util.register_pytree_node(
 @contextmanager
 def making(options: Options, numpy_inputs: list):
     """A program is being made: how its loops are treated, the errors that it may raise."""
-    with using(options), callers(numpy_inputs), adjoints(), collected() as checks:
+    with using(options), callers(numpy_inputs), adjoints(), doubles(), collected() as checks:
         yield checks
 
 
@@ -56,6 +57,16 @@ def checked(finish: Callable, checks: Checks) -> Callable:
         return finish(outputs[:-1], leaves, nodes)
 
     return finish_checked
+
+
+def printed(finish: Callable) -> Callable:
+    """Wait until everything that the program printed is there."""
+
+    def finish_printed(outputs, leaves, nodes):
+        jax.effects_barrier()
+        return finish(outputs, leaves, nodes)
+
+    return finish_printed
 
 
 def inside(root, options: Options):
@@ -101,13 +112,14 @@ class Program:
         with making(self.options, self.numpy_inputs(leaves)) as checks:
             result = call_(function, *args, **keywords)
         outcome = describe(self.plan, copies, leaves, result)
-        outputs = outcome.outputs
+        outputs, finish = outcome.outputs, outcome.finish
         if isinstance(checks.code, int) and checks.code:
             raise checks.error(checks.code)
         if not isinstance(checks.code, int):
-            outputs = [*outputs, checks.code]
-            return Finished(outputs, checked(outcome.finish, checks), outcome.overwritten)
-        return Finished(outputs, outcome.finish, outcome.overwritten)
+            outputs, finish = [*outputs, checks.code], checked(finish, checks)
+        if self.options.prints:
+            finish = printed(finish)
+        return Finished(outputs, finish, outcome.overwritten)
 
     def numpy_inputs(self, leaves) -> list:
         kinds = [leaf.kind for leaf in self.plan.leaves]

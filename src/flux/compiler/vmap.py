@@ -27,6 +27,7 @@ from flux.compiler.control.checks import Checks, collected, current
 from flux.compiler.control.join import Join, Slot, build, resolve
 from flux.compiler.control.journal import Journal
 from flux.compiler.control.loops import collect_slots
+from flux.compiler.control.options import Options, current as current_options, using
 from flux.compiler.staging import in_user_terms
 from flux.errors import ShapeError, StagingError, user_line
 from flux.ir.program import Where
@@ -95,10 +96,11 @@ class Mapped:
 @contextmanager
 def separate():
     """Functions are written as parts of a program, within another one or by themselves."""
-    checks = current()
-    with adjoints(), collected() as inner:
+    checks, options = current(), Options(current_options().unroll)
+    with using(options), adjoints(), collected() as inner:
         inner.errors = checks.errors
         yield
+    current_options().prints |= options.prints
     add(checks, inner.code)
     if not isinstance(checks.code, Tracer) and int(checks.code):
         raise checks.error(int(checks.code))

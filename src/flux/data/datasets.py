@@ -1,4 +1,7 @@
-"""Data sets that travel with the package; `embedded/README.md` names sources and licences."""
+"""Data sets: those that travel with the package, and readers of the usual files.
+
+`embedded/README.md` names the sources and licences of the first.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,14 @@ from importlib.resources import files
 
 import numpy as np
 
-__all__ = ["diabetes", "digits", "iris"]
+from flux.data.cifar import cifar10
+from flux.data.idx import mnist
+from flux.data.table import Table, csv
+from flux.data.text import text
+from flux.errors import ArgumentError, brief, suggests_names, user_line
+
+__all__ = ["Table", "cifar10", "csv", "diabetes", "digits", "iris", "mnist", "text"]
+suggests_names(__name__)
 
 
 def digits(split: str | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -78,7 +88,9 @@ def _part(split: str | None, *arrays: np.ndarray, strata: np.ndarray) -> tuple:
     if split is None:
         return arrays
     if split not in ("train", "test"):
-        raise ValueError(f'split must be "train", "test" or None, got {split!r}.')
+        raise ArgumentError(
+            f'split must be "train", "test" or None, got {brief(split)}.', where=user_line()
+        )
     held_out = np.zeros(len(strata), bool)
     for stratum in np.unique(strata):
         held_out[np.flatnonzero(strata == stratum)[4::5]] = True

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from flux.ad import nograd
-from flux.errors import LabelError, ShapeError, user_line
+from flux.errors import ArgumentError, LabelError, ShapeError, brief, user_line
 from flux.functional.arrays import is_traced
 
 __all__ = ["onecold", "onehot", "onehotbatch"]
@@ -52,6 +52,12 @@ def onehotbatch(ys: Any, labels: int | Sequence, default: Any = UNSET) -> Any:
            [1., 0., 0.]], dtype=float32)
     """
     labels = range(labels) if isinstance(labels, int | np.integer) else labels
+    if isinstance(labels, str) or not hasattr(labels, "__len__"):
+        raise ArgumentError(
+            f"onehot expected the number of labels or all of them as labels, and got "
+            f"{brief(labels)}.",
+            where=user_line(),
+        )
     if is_traced(ys):
         return _onehot_traced(ys, labels)
     ys = np.asarray(ys)

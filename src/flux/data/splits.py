@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from flux.data.observations import getobs, numobs
-from flux.errors import ShapeError
+from flux.errors import ArgumentError, ShapeError, brief, check_integer, user_line
 from flux.random import generator
 
 __all__ = ["kfolds", "splitobs"]
@@ -40,6 +40,7 @@ def splitobs(
     (array([0, 2, 3]), array([1, 4, 5]))
     """
     size = numobs(data)
+    _check_at(at)
     shares = tuple(at) if isinstance(at, Sequence | np.ndarray) else (at,)
     order = _order(size, shuffle, rng)
     if stratified is None:
@@ -65,6 +66,7 @@ def kfolds(
     [0 1] [2 3]
     """
     size = numobs(data)
+    check_integer("kfolds", "k", k)
     if not 2 <= k <= size:
         raise ShapeError(f"{size} examples cannot be cut into {k} folds: k must be 2 to {size}.")
     folds = np.array_split(_order(size, shuffle, rng), k)
@@ -91,6 +93,15 @@ def _labels(stratified, size: int) -> np.ndarray:
 
 def _groups(order: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
     return [order[labels[order] == label] for label in np.unique(labels)]
+
+
+def _check_at(at) -> None:
+    shares = at if isinstance(at, Sequence | np.ndarray) and not isinstance(at, str) else (at,)
+    if any(isinstance(share, str) or not np.isreal(share) for share in shares):
+        raise ArgumentError(
+            f"splitobs expected shares or counts of examples as at, and got {brief(at)}.",
+            where=user_line(),
+        )
 
 
 def _is_count(share) -> bool:

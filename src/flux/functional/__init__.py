@@ -1,5 +1,6 @@
 """Functions on arrays: every operation that a layer is made of, as a plain function."""
 
+from flux.errors import suggests_names
 from flux.functional.activations import (
     gelu,
     gelu_erf,
@@ -104,3 +105,4 @@ __all__ = [
     "unfold",
     "upsample",
 ]
+suggests_names(__name__)

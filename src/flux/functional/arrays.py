@@ -11,6 +11,7 @@ import numpy as np
 from jax.core import Tracer
 
 from flux.ad import nograd, rule
+from flux.errors import ArgumentError, brief, user_line
 
 __all__ = ["convert", "is_traced", "namespace", "narrow", "shape_of", "widen"]
 
@@ -60,10 +61,27 @@ def convert(x, like) -> Any:
     xp = namespace(x, like)
     if not hasattr(like, "dtype"):
         return x
-    x = xp.asarray(x)
+    x = _numbers(xp, x)
     if x.dtype == like.dtype or x.dtype.kind == "c":
         return x
     return x.astype(like.dtype)
+
+
+@nograd
+def _numbers(xp, x):
+    """`x` as an array of `xp`; `None`, a string or a ragged list is refused."""
+    try:
+        found = xp.asarray(x)
+    except (TypeError, ValueError):
+        found = None
+    if found is None or found.dtype.kind in "OUSM":
+        raise ArgumentError(
+            f"expected an array of numbers as input, and got {brief(x)}"
+            f"{f' of dtype {x.dtype}' if hasattr(x, 'dtype') else ''}.",
+            where=user_line(),
+            hint="A layer before it may have returned nothing." if x is None else None,
+        )
+    return found
 
 
 @rule(convert)

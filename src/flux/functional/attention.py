@@ -68,7 +68,7 @@ def attention_weights(q, k, *, mask=None, bias=None, causal=False, scale=None):
     [[[1.0, 0.0], [0.5, 0.5]]]
     """
     _check_keys(q, k)
-    _check_mask(mask)
+    _check_mask(mask, q, k)
     heads, groups, width = q.shape[-2], k.shape[-2], q.shape[-1]
     queries = _gather_groups(_heads_first(q), groups)
     scores = _split_groups(_product(queries, _heads_first(k).swapaxes(-1, -2)), heads)
@@ -231,7 +231,7 @@ def _check_values(q, k, v):
 
 
 @nograd
-def _check_mask(mask):
+def _check_mask(mask, q, k):
     kind = getattr(mask, "dtype", np.bool_)
     if kind != np.bool_:
         raise FluxError(
@@ -239,6 +239,17 @@ def _check_mask(mask):
             "query may see a key.",
             where=user_line(),
             hint="Numbers that are to be added to the scores are the argument `bias`.",
+        )
+    if mask is None:
+        return
+    scores = (*q.shape[:-3], q.shape[-2], q.shape[-3], k.shape[-3])
+    given = shape_of(mask)
+    axes = zip(given[::-1], scores[::-1], strict=False)
+    if len(given) > len(scores) or any(n not in (1, m) for n, m in axes):
+        raise ShapeError(
+            f"dot_product_attention got a mask of shape {given}: it must broadcast to {scores}, "
+            "examples, heads, queries and keys.",
+            where=user_line(),
         )
 
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from flux.ad import nograd
-from flux.functional.window import Sizes, each, paddings
+from flux.functional.window import Sizes, each, paddings, places_of
 
 __all__ = ["conv", "conv_transpose"]
 
@@ -34,11 +34,13 @@ def conv(x, weight, *, stride: Sizes = 1, pad: Sizes | str = 0, dilation: Sizes 
     axes = len(weight.shape) - 2
     window, sizes = weight.shape[:axes], x.shape[1:-1]
     strides, dilations = each(stride, axes, "stride"), each(dilation, axes, "dilation")
+    pads = paddings(pad, sizes, window, strides, dilations)
+    places_of(sizes, window, strides, dilations, pads)
     return lax.conv_general_dilated(
         jnp.asarray(x),
         jnp.asarray(weight),
         strides,
-        paddings(pad, sizes, window, strides, dilations),
+        pads,
         rhs_dilation=dilations,
         dimension_numbers=_layout(axes),
         feature_group_count=groups,

@@ -15,7 +15,7 @@ from jax import lax
 from flux.ad import nograd, rule
 from flux.errors import ShapeError, user_line
 from flux.functional.arrays import namespace
-from flux.functional.window import each, paddings, result_size
+from flux.functional.window import each, paddings, places_of
 
 __all__ = ["Geometry", "collect", "fold", "geometry_of", "unfold", "views"]
 
@@ -98,7 +98,7 @@ def geometry_of(shape, window, stride, pad, dilation=1) -> Geometry:
     stride = window if stride is None else each(stride, len(sizes), "stride")
     dilation = each(dilation, len(sizes), "dilation")
     pads = paddings(pad, sizes, window, stride, dilation)
-    places = tuple(map(result_size, sizes, window, stride, dilation, pads))
+    places = places_of(sizes, window, stride, dilation, pads)
     return Geometry(tuple(shape), window, stride, dilation, pads, places)
 
 

@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
-from flux.errors import FluxError, ModelFileError
+from flux.errors import ArgumentError, FluxError, ModelFileError, brief, user_line
 from flux.io import files
 from flux.io.convert import from_host, to_host
 from flux.io.structure import Structure, differences, is_array, replace_arrays, structure_of
@@ -25,6 +26,12 @@ def save(path: str | os.PathLike, model: Any, opt: Any = None, **extra: Any) -> 
     All arrays and numbers are written (parameters, running statistics, random state, counters),
     with the paths, shapes, dtypes and class names that `restore` will check. No code is.
 
+    `flux.callbacks.checkpoint_every` calls it for a run of `flux.train`, with all that is needed to
+    go on. A loop of one's own does that with the place in the data and the random state:
+    ``save(path, model, opt, data=loader.state_dict(), random=flux.random.getstate())``, later
+    ``extra = restore(path, model, opt)``, ``loader.load_state_dict(extra["data"])`` and
+    ``flux.random.setstate(extra["random"])``.
+
     Args:
         path: the file.
         model: any object.
@@ -33,6 +40,7 @@ def save(path: str | os.PathLike, model: Any, opt: Any = None, **extra: Any) -> 
 
     Raises: ``ModelFileError`` if the file cannot be written.
     """
+    target = _path("save", path)
     arrays: dict[str, Any] = {}
     encoded = {name: _encode(value, name, arrays) for name, value in extra.items()}
     structure: dict[str, Any] = {"extra": encoded}
@@ -42,7 +50,7 @@ def save(path: str | os.PathLike, model: Any, opt: Any = None, **extra: Any) -> 
         arrays.update({PREFIX[role] + place: to_host(a) for place, a in found.arrays.items()})
     if opt is not None:
         structure["frozen"] = list(getattr(opt, "frozen", ()))
-    files.write(Path(path), arrays, structure)
+    files.write(target, arrays, structure)
 
 
 def restore(path: str | os.PathLike, model: Any, opt: Any = None) -> dict[str, Any]:
@@ -59,7 +67,7 @@ def restore(path: str | os.PathLike, model: Any, opt: Any = None) -> dict[str, A
     Raises: ``ModelFileError`` naming the file and what is wrong; for another model the paths that
         differ, with both shapes, dtypes or classes.
     """
-    path = Path(path)
+    path = _path("restore", path)
     arrays, saved = files.read(path)
     fillings = []
     for role, tree in _roles(model, opt).items():
@@ -74,10 +82,20 @@ def restore(path: str | os.PathLike, model: Any, opt: Any = None) -> dict[str, A
     for tree, here, new, of_role in fillings:
         replace_arrays(tree, new)
         if tree is model:
-            _set_numbers(tree, here, of_role["numbers"])
+            _set_numbers(tree, here, of_role["numbers"], arrays)
     if opt is not None and hasattr(opt, "frozen"):
         opt.frozen = tuple(saved["frozen"])
     return _decode_all(saved["extra"], arrays)
+
+
+def _path(who: str, path) -> Path:
+    if isinstance(path, str | os.PathLike):
+        return Path(path)
+    raise ArgumentError(
+        f"{who} expected the path of a file, and got {brief(path)}.",
+        where=user_line(),
+        hint=f"The order is flux.{who}(path, model).",
+    )
 
 
 def read_extra(path: str | os.PathLike) -> dict[str, Any]:
@@ -107,19 +125,22 @@ def _new_arrays(role: str, saved: dict[str, Any], here: Structure, arrays) -> di
     new = {}
     for place, array in here.arrays.items():
         name = PREFIX[role] + saved["shared"].get(place, place)
-        new[id(array)] = from_host(arrays[name], array)
+        if name in arrays:
+            new[id(array)] = from_host(arrays[name], array)
+        else:
+            new[id(array)] = jnp.asarray(saved["numbers"][place])
     return new
 
 
-def _set_numbers(tree, here: Structure, numbers: dict[str, int | float]) -> None:
-    def differs(place) -> bool:
+def _set_numbers(tree, here: Structure, numbers: dict[str, int | float], arrays) -> None:
+    """Set the counters and rates; one that a compiled function has changed is an array by now."""
+    for place in list(places([tree], lambda value: type(value) in (int, float))):
         name = spelled(place.path[1:])
         old, new = here.numbers.get(name), numbers.get(name)
-        return old is not None and type(old) is type(new) and old != new
-
-    for place in list(places([tree], lambda value: type(value) in (int, float))):
-        if differs(place):
-            place.put(numbers[spelled(place.path[1:])])
+        if old is not None and name in arrays:
+            place.put(jnp.asarray(arrays[name].item()))
+        elif old is not None and type(old) is type(new) and old != new:
+            place.put(new)
 
 
 def _encode(value, name: str, arrays: dict[str, Any]):

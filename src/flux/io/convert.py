@@ -41,10 +41,9 @@ def from_host(host: np.ndarray, like: Any) -> Any:
         return jax.random.wrap_key_data(jnp.asarray(host), impl=jax.random.key_impl(like))
     if np.dtype(like.dtype).kind == "c":
         host = (host[..., 0] + 1j * host[..., 1]).astype(like.dtype)
-    if isinstance(like, np.generic):
-        return host[()]
-    if isinstance(like, np.ndarray):
-        return host
+    if isinstance(like, np.ndarray | np.generic):
+        same = host if isinstance(like, np.ndarray) else host[()]
+        return same if host.dtype == like.dtype else jnp.asarray(host)
     if like.weak_type and not host.shape:
         return jnp.asarray(host.item())
     made = jnp.asarray(host)

@@ -13,7 +13,15 @@ from flux.io.convert import dtype_name
 from flux.tree.objects import is_object, set_field
 from flux.tree.walk import children, places, spelled
 
-__all__ = ["Structure", "differences", "replace_arrays", "structure_of"]
+__all__ = [
+    "Structure",
+    "differences",
+    "is_array",
+    "is_number",
+    "is_settable",
+    "replace_arrays",
+    "structure_of",
+]
 
 ARRAYS = (jax.Array, np.ndarray, np.generic)
 
@@ -61,7 +69,7 @@ def structure_of(model) -> Structure:
         else:
             first[id(place.value)] = path
             arrays[path] = place.value
-    numbers = {spelled(p.path[1:]): p.value for p in places([model], is_number) if _settable(p)}
+    numbers = {spelled(p.path[1:]): p.value for p in places([model], is_number) if is_settable(p)}
     return Structure(arrays, shared, dict(_classes(model)), numbers)
 
 
@@ -73,7 +81,7 @@ def is_number(value) -> bool:
     return type(value) in (int, float)
 
 
-def _settable(place) -> bool:
+def is_settable(place) -> bool:
     constant = getattr(type(place.owner), "__constant__", False)
     return not constant and (isinstance(place.owner, list | dict) or is_object(place.owner))
 
@@ -102,21 +110,39 @@ def differences(saved: dict[str, Any], here: Structure) -> list[str]:
             found.append(f"{path or 'the model'} is a {other} in the file and a {name} here")
     kinds, own = saved["arrays"], here.as_json()["arrays"]
     for path in {**kinds, **saved["shared"]}:
-        if path not in own and path not in here.shared:
+        if path not in own and path not in here.shared and not counts(kinds, path, here.numbers):
             found.append(f"{path} is in the file and not in this model")
     for path, (shape, dtype) in own.items():
         there = kinds.get(path) or kinds.get(saved["shared"].get(path, ""))
+        if there is None and counts(own, path, saved["numbers"]):
+            continue
         if there is None:
             found.append(f"{path} is in this model and not in the file")
         elif there[0] != shape:
             shapes = f"{tuple(there[0])} in the file and {tuple(shape)} here"
             found.append(f"{path} has the shape {shapes}")
-        elif there[1] != dtype:
+        elif there[1] != dtype and there[1] != compiled_dtype(here.arrays[path]):
             found.append(f"{path} is {there[1]} in the file and {dtype} here")
     for path, first in here.shared.items():
         if path in kinds and saved["shared"].get(first) != path:
             found.append(f"{path} and {first} are one array here and two in the file")
     return found
+
+
+def counts(kinds: dict[str, list], path: str, numbers: dict[str, Any]) -> bool:
+    """Is a number of one side an array on the other, as compiled functions make one of it?"""
+    shape, dtype = kinds.get(path, ([0], ""))
+    return shape == [] and path in numbers and dtype.startswith(type(numbers[path]).__name__)
+
+
+def compiled_dtype(array) -> str:
+    """The dtype that an array has when a compiled function has changed it.
+
+    >>> compiled_dtype(np.zeros(2))
+    'float32'
+    """
+    plain = isinstance(array, np.ndarray | np.generic)
+    return str(jax.dtypes.canonicalize_dtype(array.dtype)) if plain else dtype_name(array)
 
 
 def replace_arrays(value, new: dict[int, Any], seen: set[int] | None = None):

@@ -329,7 +329,7 @@ def _compile(node: ast.FunctionDef, program: Program, own: set[str]) -> CodeType
     code = compile(module, program.filename, "exec", dont_inherit=True, flags=program.flags)
     inner = _inner(_inner(code, "factory"), node.name)
     node.name = name
-    return inner.replace(co_name=name, co_qualname=name)
+    return inner.replace(co_name=name, co_qualname=program.name)
 
 
 def _inner(code: CodeType, name: str) -> CodeType:

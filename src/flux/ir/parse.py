@@ -23,7 +23,7 @@ from flux.ir.loops import Loops
 from flux.ir.names import Names
 from flux.ir.patterns import Patterns
 from flux.ir.pins import settle
-from flux.ir.program import Call, Const, Global, Program, Where
+from flux.ir.program import NO_RESULT, Call, Const, Global, Program, Where
 from flux.ir.scope import always_exits, parameter_names
 from flux.ir.sharing import guard_writes
 from flux.ir.source import find_source
@@ -60,7 +60,7 @@ class Parser(Names, Blocks, Loops, Targets, Expressions, Calls, Comprehensions, 
                 args = (Global(f"_cell_{name}"), self.env[name])
                 self.emit(Call((), prims.init_cell, args, where))
         self.env[self.returned_base] = Const(False)
-        self.env[self.result_base] = Const(None)
+        self.env[self.result_base] = NO_RESULT
         if isinstance(node, ast.Lambda):
             result = self.expression(node.body)
         else:

@@ -29,6 +29,7 @@ __all__ = [
     "Program",
     "Raise",
     "Statement",
+    "NO_RESULT",
     "UNDEFINED",
     "Var",
     "While",
@@ -86,6 +87,9 @@ class Global:
 
 UNDEFINED = Const(None, "undefined")
 """Stands for a variable that one side of a branch does not assign."""
+
+NO_RESULT = Const(None)
+"""The result of a function that has not returned yet; another constant than a returned `None`."""
 
 Operand = Var | Const | Global
 

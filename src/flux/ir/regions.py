@@ -22,7 +22,9 @@ from typing import Any
 from flux.ir import prims
 from flux.ir.analyse import outer_variables, walk
 from flux.ir.emit import Writer, place
+from flux.ir.growth import growing_lists
 from flux.ir.program import (
+    NO_RESULT,
     UNDEFINED,
     Block,
     Call,
@@ -41,7 +43,6 @@ from flux.ir.program import (
     inputs_of,
 )
 
-NONE = Const(None)
 __all__ = ["Control", "Region", "RegionWriter", "Undefined", "undefined"]
 
 
@@ -80,6 +81,7 @@ class Region:
         cotangents: they are cotangents, of which `None` is zero.
         records: the places among `names` of what only one side of a branch uses.
         collects: the number of values that every iteration of a loop leaves behind.
+        grows: what the body calls the lists that it does nothing to but append.
     """
 
     names: tuple[str, ...]
@@ -88,6 +90,7 @@ class Region:
     cotangents: bool = False
     records: frozenset[int] = frozenset()
     collects: int = 0
+    grows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,7 @@ class RegionWriter(Writer):
         self.control = control
         self.unset = unset_variables(program)
         self.messages = messages_of(program)
+        self.growing = growing_lists(program)
         self.count = 0
         self.taken = set(program.names)
         self.called: dict[Var, str] = {param: param.base for param in program.params}
@@ -196,7 +200,7 @@ class RegionWriter(Writer):
 
     def value_for(self, target: Var, operand: Operand) -> ast.expr:
         """What a variable takes over; the first value of a result that is set later is none."""
-        if target.base == self.program.returned and operand == NONE:
+        if target.base == self.program.returned and operand is NO_RESULT:
             return self.value(UNDEFINED)
         return self.value(operand)
 
@@ -250,6 +254,7 @@ class RegionWriter(Writer):
             self.program.cotangents,
             records,
             collects,
+            tuple([self.name(var) for var in self.growing.get(id(statement), ())]),
         )
         return self.injected(region, "region")
 

@@ -10,6 +10,7 @@ refuses if somebody else holds the array.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Collection
 from typing import Any, TypeGuard
 
@@ -34,7 +35,10 @@ from flux.ir.program import (
     inputs_of,
 )
 
-__all__ = ["FRESH", "VIEWS", "WATCHED", "guard", "guard_writes"]
+__all__ = [
+    "BELIEVED", "FRESH", "VIEWS", "WATCHED", "guard", "guard_writes", "is_changeable", "is_kept",
+    "keep",
+]  # fmt: skip
 
 WATCHED: list[tuple[type, Callable]] = []
 """Types whose values change in place, and what refuses a shared one: `check(x, text, holders)`."""
@@ -54,6 +58,10 @@ NEW = frozenset([*prims.BINARY.values(), *prims.UNARY.values(), prims.not_])
 INPLACE = frozenset(prims.INPLACE.values())
 
 
+BELIEVED = NEW_METHODS | VIEW_METHODS | PLAIN_ATTRIBUTES
+"""What an array's names say of its memory; those of a user's class say nothing (`keep`)."""
+
+
 class Checks(dict):
     """By type, the check of `WATCHED`, or `None`."""
 
@@ -64,6 +72,26 @@ class Checks(dict):
 
 
 CHECKS = Checks()
+
+
+def is_changeable(x) -> bool:
+    """Is `x` an array that changes in place?"""
+    return CHECKS[type(x)] is not None
+
+
+KEPT: dict[int, weakref.ref] = {}
+"""Arrays that an object of the user was given, or gave out, where the analysis cannot see it."""
+
+
+def keep(x) -> None:
+    """Remember that somebody may hold `x`, if it is an array that changes in place."""
+    if is_changeable(x):
+        key = id(x)
+        KEPT[key] = weakref.ref(x, lambda _: KEPT.pop(key, None))
+
+
+def is_kept(x) -> bool:
+    return id(x) in KEPT
 
 
 def _guard(x, text: str, place=None) -> None:
@@ -111,6 +139,10 @@ def plain(statement: Statement) -> Statement:
     return statement
 
 
+def is_true(operand: Operand) -> bool:
+    return isinstance(operand, Const) and operand.value is True
+
+
 def _statements(block: Block):
     for statement in block.body:
         yield statement
@@ -155,6 +187,9 @@ class Sharing:
 
     def join(self, a: Operand, b: Operand | None) -> None:
         """`a` and `b` may be the same memory."""
+        for one, other in ((a, b), (b, a)):
+            if isinstance(one, Global):
+                self.keep(other, f"the global `{one.path}` holds it")
         if not (isinstance(a, Var) and isinstance(b, Var)):
             return
         a, b = self.root(a), self.root(b)
@@ -170,7 +205,7 @@ class Sharing:
         else:
             self.keep(target, "")
 
-    def keep(self, operand: Operand, text: str) -> None:
+    def keep(self, operand: Operand | None, text: str) -> None:
         """Somebody else may hold what `operand` is."""
         if isinstance(operand, Var):
             self.kept.setdefault(self.root(operand), text)
@@ -245,7 +280,10 @@ class Sharing:
         function = self.library_function(fn)
         if function is None:
             return "unknown"
-        return "array" if function in FRESH else "same" if function in VIEWS else "unknown"
+        copies = any(name == "copy" and is_true(value) for name, value in call.keywords)
+        if function in FRESH or (function in VIEWS and copies):
+            return "array"
+        return "same" if function in VIEWS else "unknown"
 
     def library_function(self, fn: Operand):
         """The function that an attribute chain on a module names."""

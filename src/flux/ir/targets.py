@@ -179,7 +179,7 @@ class Targets(State):
         for target in node.targets:
             where = Where.of(target)
             match target:
-                case ast.Name(id=name) if not self.is_cell(name):
+                case ast.Name(id=name) if self.is_local(name) and not self.is_cell(name):
                     self.read(name, where)
                     self.unless_raised(lambda: self.delete(name, where), where)  # noqa: B023
                 case ast.Attribute(value=owner, attr=attr):

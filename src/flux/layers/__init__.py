@@ -1,10 +1,11 @@
 """Layers: objects with parameters that are called on arrays. Any callable is one."""
 
+from flux.errors import suggests_names
 from flux.layers.attention import KeyValueCache, MultiHeadAttention, RotaryEmbedding
 from flux.layers.bidirectional import Bidirectional
 from flux.layers.branches import Flatten, Maxout, PairwiseFusion, Parallel, SkipConnection
 from flux.layers.cells import GRUCell, GRUv3Cell, LSTMCell, RNNCell, initialstates
-from flux.layers.chain import Chain
+from flux.layers.chain import Chain, activations
 from flux.layers.conv import Conv, ConvTranspose, DepthwiseConv
 from flux.layers.dense import Bilinear, Dense, Scale
 from flux.layers.dropout import AlphaDropout, Dropout
@@ -67,6 +68,7 @@ __all__ = [
     "Scale",
     "SkipConnection",
     "Summary",
+    "activations",
     "initialstates",
     "RotaryEmbedding",
     "Upsample",
@@ -77,3 +79,4 @@ __all__ = [
     "testmode",
     "trainmode",
 ]
+suggests_names(__name__)

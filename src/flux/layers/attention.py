@@ -5,12 +5,12 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from flux.ad import nograd
-from flux.errors import ShapeError, user_line
+from flux.errors import ArgumentError, ShapeError, user_line
 from flux.functional import dot_product_attention, rotary
 from flux.functional.arrays import convert, is_traced, namespace
 from flux.functional.gather import put
 from flux.init import glorot_uniform
-from flux.layers.check import check_width, refuse
+from flux.layers.check import check_sizes, check_width, refuse
 from flux.layers.dense import Dense
 from flux.layers.dropout import check_probability
 from flux.layers.layer import layer
@@ -71,10 +71,12 @@ class MultiHeadAttention:
         rng=None,
     ):
         kv_heads = heads if kv_heads is None else kv_heads
+        check_sizes("MultiHeadAttention", least=1, dim=dim, heads=heads, kv_heads=kv_heads)
         if dim % heads or heads % kv_heads:
-            raise ValueError(
-                f"MultiHeadAttention got {dim} features, {heads} heads and {kv_heads} heads of "
-                "keys and values: each must be divided by the next."
+            raise ArgumentError(
+                f"MultiHeadAttention got dim={dim}, {heads} heads and {kv_heads} heads of keys and "
+                "values: each must be divided by the next.",
+                where=user_line(),
             )
         rng = generator(rng)
         options = {"bias": bias, "init": init, "rng": rng}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-from flux.errors import ShapeError
+from flux.errors import ArgumentError, ShapeError, user_line
 from flux.functional.arrays import namespace, shape_of
+from flux.layers.check import check_function
 from flux.layers.container import Container
 from flux.layers.layer import layer
 from flux.layers.show import tree_repr
@@ -29,7 +30,7 @@ class SkipConnection:
 
     def __init__(self, layers, connection):
         self.layers = layers
-        self.connection = connection
+        self.connection = check_function(connection, type(self).__name__, "connection")
 
     def __call__(self, x):
         return self.connection(self.layers(x), x)
@@ -59,10 +60,12 @@ class Parallel(Container):
     """
 
     def __init__(self, connection, *layers, **named):
-        self.connection = connection
+        self.connection = check_function(connection, type(self).__name__, "connection")
         self.hold(layers, named)
         if not self.layers:
-            raise ValueError("Parallel needs at least one layer beside its connection.")
+            raise ArgumentError(
+                "Parallel needs at least one layer beside its connection.", where=user_line()
+            )
 
     def __call__(self, *inputs):
         if len(inputs) == 1 and isinstance(inputs[0], tuple):
@@ -102,7 +105,7 @@ class PairwiseFusion(Container):
     """
 
     def __init__(self, connection, *layers, **named):
-        self.connection = connection
+        self.connection = check_function(connection, type(self).__name__, "connection")
         self.hold(layers, named)
         if not self.layers:
             raise ValueError("PairwiseFusion needs at least one layer beside its connection.")

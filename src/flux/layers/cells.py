@@ -7,7 +7,7 @@ from flux.errors import FluxError, user_line
 from flux.functional import linear, sigmoid, tanh
 from flux.functional.arrays import convert, namespace, shape_of
 from flux.init import glorot_uniform
-from flux.layers.check import check_activation, check_width, refuse
+from flux.layers.check import check_activation, check_sizes, check_width, refuse
 from flux.layers.dense import make_bias
 from flux.layers.layer import layer
 from flux.layers.show import call_repr, label
@@ -57,6 +57,7 @@ class Cell:
 
     def prepare(self, n_in, n_out, bias, init_kernel, init_recurrent, rng):
         """Make the parameters."""
+        check_sizes(type(self).__name__, n_in=n_in, n_out=n_out)
         self.weight = init_kernel((n_in, self.gates * n_out), rng=rng)
         self.recurrent = init_recurrent((n_out, self.gates * n_out), rng=rng)
         self.bias = make_bias(bias, (self.gates * n_out,), self.weight)
@@ -317,6 +318,7 @@ class GRUv3Cell(Cell):
         init_kernel=glorot_uniform, init_recurrent=glorot_uniform, rng=None,
     ):  # fmt: skip
         rng = generator(rng)
+        check_sizes(type(self).__name__, n_in=n_in, n_out=n_out)
         self.weight = init_kernel((n_in, 3 * n_out), rng=rng)
         self.recurrent = init_recurrent((n_out, 2 * n_out), rng=rng)
         self.candidate = init_recurrent((n_out, n_out), rng=rng)

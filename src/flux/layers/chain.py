@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from flux.errors import FluxError, user_line
 from flux.layers.container import Container
 from flux.layers.layer import layer
 
-__all__ = ["Chain"]
+__all__ = ["Chain", "activations"]
 
 
 @layer
@@ -45,3 +46,28 @@ class Chain(Container):
         for part in self.layers[1:]:
             y = part(y)
         return y
+
+
+def activations(chain, *inputs) -> tuple:
+    """What every layer of a chain returns, in order; the last is what the chain returns.
+
+    Args:
+        chain: a `Chain`, or a list or tuple of layers. A chain inside it counts as one layer.
+        inputs: of the first layer.
+
+    Raises: `FluxError` if `chain` is no sequence of layers.
+
+    >>> activations(Chain(abs, lambda x: 2 * x, lambda x: x + 1), -3)
+    (3, 6, 7)
+    """
+    layers = chain.layers if isinstance(chain, Chain) else chain
+    if not isinstance(layers, list | tuple):
+        raise FluxError(
+            f"activations expected a Chain or a list of layers, and got a {type(chain).__name__}.",
+            where=user_line(),
+        )
+    outputs = []
+    for part in layers:
+        inputs = (part(*inputs),)
+        outputs.append(inputs[0])
+    return tuple(outputs)

@@ -6,11 +6,15 @@ import sys
 from types import FrameType
 
 from flux.ad import nograd
-from flux.errors import FluxError, ShapeError, user_line
+from flux.errors import ArgumentError, ShapeError, brief, check_integer, user_line
+from flux.functional.window import each, paddings, result_size
 from flux.layers.parts import children
 from flux.layers.show import label
 
-__all__ = ["check_activation", "check_positions", "check_width", "place", "refuse"]
+__all__ = [
+    "check_activation", "check_function", "check_init", "check_positions", "check_sizes",
+    "check_width", "check_window", "place", "refuse",
+]  # fmt: skip
 
 _MECHANISM = ("flux.ad", "flux.compiler", "flux.ir", "flux.train", "jax")
 
@@ -82,15 +86,46 @@ def _position(owner, layer) -> str | None:
     return None
 
 
-def check_activation(activation, layer: str):
-    """`activation`, if it can be called.
+def check_function(value, layer: str, name: str, hint: str | None = None):
+    """`value`, if it can be called.
 
-    Raises: `FluxError` naming the layer, if it cannot: a name in quotes, a wrong order.
+    Raises: `ArgumentError` naming the layer and the argument, if it cannot: a name in quotes, a
+        wrong order.
     """
-    if not callable(activation):
-        raise FluxError(
-            f"{layer} expected a function as activation, and got {activation!r}.",
+    if not callable(value):
+        raise ArgumentError(
+            f"{layer} expected a function as {name}, and got {brief(value)}.",
             where=user_line(),
-            hint="Pass the function itself, such as flux.relu, after the sizes.",
+            hint=hint,
         )
-    return activation
+    return value
+
+
+def check_activation(activation, layer: str):
+    """`activation`, if it can be called; `ArgumentError` naming the layer if not."""
+    hint = "Pass the function itself, such as flux.relu, after the sizes."
+    return check_function(activation, layer, "activation", hint)
+
+
+def check_init(layer: str, init) -> None:
+    """Raise `ArgumentError` for an initialiser that is none, such as its name in quotes."""
+    hint = "Pass the function itself, such as flux.init.kaiming_normal."
+    check_function(init, layer, "init", hint)
+
+
+@nograd
+def check_sizes(layer: str, least: int = 0, **sizes) -> None:
+    """Raise `ArgumentError` naming the layer and the argument, unless each is a whole number."""
+    for name, size in sizes.items():
+        check_integer(layer, name, size, least)
+
+
+@nograd
+def check_window(layer, x, window, stride, pad, dilation=1) -> None:
+    """Raise `ShapeError` unless a window fits at least once into the padded positions of `x`."""
+    axes, sizes = len(window), tuple(x.shape[1:-1])
+    stride = window if stride is None else each(stride, axes, "stride")
+    dilation = each(dilation, axes, "dilation")
+    pads = paddings(pad, sizes, window, stride, dilation)
+    if min(map(result_size, sizes, window, stride, dilation, pads)) < 1:
+        refuse(layer, x, f"its positions, with the padding, must hold the window {tuple(window)}")

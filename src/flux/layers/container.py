@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flux.errors import ArgumentError, brief, user_line
 from flux.layers.show import tree_repr
 
 __all__ = ["Container"]
@@ -22,12 +23,19 @@ class Container:
             layers = tuple(layers[0])
         for name in named:
             if hasattr(type(self), name) or name in ("layers", "names", "connection"):
-                raise ValueError(f"{kind} cannot have a layer named `{name}`: it uses that name.")
+                raise ArgumentError(
+                    f"{kind} cannot have a layer named `{name}`: it uses that name.",
+                    where=user_line(),
+                )
         self.layers = (*layers, *named.values())
-        self.names = (*(None for _ in layers), *named)
+        self.names = (*[None for _ in layers], *named)
         for position, part in enumerate(self.layers):
             if not callable(part):
-                raise TypeError(f"{kind} got {part!r} as layer {position + 1}: it is not callable.")
+                raise ArgumentError(
+                    f"{kind} expected a layer or a function as layer {position + 1}, and got "
+                    f"{brief(part)}: it is not callable.",
+                    where=user_line(),
+                )
 
     def __getitem__(self, index):
         if isinstance(index, slice):

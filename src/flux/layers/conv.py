@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from flux.errors import ArgumentError, brief, user_line
 from flux.functional import conv, conv_transpose, identity
 from flux.functional.arrays import convert
-from flux.functional.window import Sizes
+from flux.functional.window import Sizes, each, paddings
 from flux.init import glorot_uniform
-from flux.layers.check import check_activation, check_positions, check_width
+from flux.layers.check import (
+    check_activation,
+    check_init,
+    check_positions,
+    check_sizes,
+    check_width,
+    check_window,
+)
 from flux.layers.dense import make_bias
 from flux.layers.layer import layer
 from flux.layers.show import call_repr
@@ -15,14 +23,33 @@ from flux.random import generator
 __all__ = ["Conv", "ConvTranspose", "DepthwiseConv"]
 
 
-def make_weight(kernel, c_in, c_out, groups, init, rng):
+def make_weight(layer, kernel, c_in, c_out, groups, init, rng):
     """The weight of a convolution, ``(*kernel, c_in / groups, c_out)``; an int is a square."""
-    kernel = (kernel, kernel) if isinstance(kernel, int) else tuple(kernel)
+    kernel = tuple(kernel) if isinstance(kernel, tuple | list) else (kernel, kernel)
     if not 1 <= len(kernel) <= 3:
-        raise ValueError(f"kernel is {kernel}: it must have one, two or three axes.")
+        raise ArgumentError(
+            f"{layer}: kernel is {brief(kernel)}: it must have one, two or three axes.",
+            where=user_line(),
+        )
+    each(kernel, len(kernel), f"{layer}: kernel")
+    check_sizes(layer, c_in=c_in, c_out=c_out)
+    check_sizes(layer, least=1, groups=groups)
     if c_in % groups or c_out % groups:
-        raise ValueError(f"groups is {groups}: it must divide the channels, {c_in} and {c_out}.")
+        raise ArgumentError(
+            f"{layer}: groups is {groups}: it must divide the channels, {c_in} and {c_out}.",
+            where=user_line(),
+        )
+    check_init(layer, init)
     return init((*kernel, c_in // groups, c_out), rng=generator(rng))
+
+
+def check_settings(layer, weight, stride, pad, dilation):
+    """Refuse a stride, padding or dilation that no input will fit."""
+    window = weight.shape[:-2]
+    axes = len(window)
+    stride = each(stride, axes, f"{layer}: stride")
+    dilation = each(dilation, axes, f"{layer}: dilation")
+    paddings(pad, window, window, stride, dilation, f"{layer}: pad")
 
 
 @layer
@@ -73,7 +100,8 @@ class Conv:
         init=glorot_uniform,
         rng=None,
     ):
-        self.weight = make_weight(kernel, c_in, c_out, groups, init, rng)
+        self.weight = make_weight(type(self).__name__, kernel, c_in, c_out, groups, init, rng)
+        check_settings(type(self).__name__, self.weight, stride, pad, dilation)
         self.bias = make_bias(bias, (c_out,), self.weight)
         self.activation = check_activation(activation, type(self).__name__)
         self.stride, self.pad, self.dilation, self.groups = stride, pad, dilation, groups
@@ -82,6 +110,7 @@ class Conv:
         x = convert(x, self.weight)
         check_positions(self, x, self.weight.ndim - 2)
         check_width(self, x, self.weight.shape[-2] * self.groups)
+        check_window(self, x, self.weight.shape[:-2], self.stride, self.pad, self.dilation)
         y = conv(
             x,
             self.weight,
@@ -146,7 +175,8 @@ class ConvTranspose:
         init=glorot_uniform,
         rng=None,
     ):
-        self.weight = make_weight(kernel, c_out, c_in, groups, init, rng)
+        self.weight = make_weight(type(self).__name__, kernel, c_out, c_in, groups, init, rng)
+        check_settings(type(self).__name__, self.weight, stride, pad, dilation)
         self.bias = make_bias(bias, (c_out,), self.weight)
         self.activation = check_activation(activation, type(self).__name__)
         self.stride, self.pad, self.outpad = stride, pad, outpad

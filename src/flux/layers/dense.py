@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from flux.errors import ShapeError
+from flux.errors import ArgumentError, ShapeError, brief, user_line
 from flux.functional import identity, linear
 from flux.functional.arrays import convert, shape_of
 from flux.init import glorot_uniform, ones, zeros
-from flux.layers.check import check_activation, check_width, refuse
+from flux.layers.check import check_activation, check_init, check_sizes, check_width, refuse
 from flux.layers.layer import layer
 from flux.layers.show import call_repr
 from flux.random import generator
@@ -21,7 +21,9 @@ def make_bias(bias, shape, like):
     if bias is None or bias is False:
         return None
     if shape_of(bias) != tuple(shape):
-        raise ShapeError(f"bias has the shape {shape_of(bias)}: it must be {tuple(shape)}.")
+        raise ShapeError(
+            f"bias has the shape {shape_of(bias)}: it must be {tuple(shape)}.", where=user_line()
+        )
     return convert(bias, like)
 
 
@@ -51,6 +53,8 @@ class Dense:
     def __init__(
         self, n_in, n_out, activation=identity, *, bias=True, init=glorot_uniform, rng=None
     ):
+        check_sizes(type(self).__name__, n_in=n_in, n_out=n_out)
+        check_init(type(self).__name__, init)
         self.weight = init((n_in, n_out), rng=generator(rng))
         self.bias = make_bias(bias, (n_out,), self.weight)
         self.activation = check_activation(activation, type(self).__name__)
@@ -83,6 +87,8 @@ class Scale:
     """
 
     def __init__(self, *size, activation=identity, bias=True, init=ones, rng=None):
+        check_sizes(type(self).__name__, **{f"size[{i}]": n for i, n in enumerate(size)})
+        check_init(type(self).__name__, init)
         self.scale = init(size, rng=generator(rng))
         self.bias = make_bias(bias, size, self.scale)
         self.activation = check_activation(activation, type(self).__name__)
@@ -127,7 +133,9 @@ class Bilinear:
     def __init__(
         self, n_in, n_out, activation=identity, *, bias=True, init=glorot_uniform, rng=None
     ):
-        n_1, n_2 = (n_in, n_in) if isinstance(n_in, int) else n_in
+        n_1, n_2 = two_widths(n_in)
+        check_sizes(type(self).__name__, **{"n_in[0]": n_1, "n_in[1]": n_2, "n_out": n_out})
+        check_init(type(self).__name__, init)
         self.weight = init((n_1, n_2, n_out), rng=generator(rng))
         self.bias = make_bias(bias, (n_out,), self.weight)
         self.activation = check_activation(activation, type(self).__name__)
@@ -149,3 +157,15 @@ class Bilinear:
     def __repr__(self):
         *n_in, n_out = self.weight.shape
         return call_repr(self, tuple(n_in), n_out, self.activation, bias=self.bias is not None)
+
+
+def two_widths(n_in):
+    """The widths of two inputs, from a pair or from one number for both."""
+    if not isinstance(n_in, tuple | list):
+        return n_in, n_in
+    if len(n_in) != 2:
+        raise ArgumentError(
+            f"Bilinear expected one width or two as n_in, and got {brief(n_in)}.",
+            where=user_line(),
+        )
+    return n_in

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flux.errors import ArgumentError, brief, user_line
 from flux.functional import dropout
 from flux.functional.arrays import namespace, shape_of
 from flux.functional.rectifiers import SELU_ALPHA, SELU_SCALE
@@ -89,7 +90,9 @@ class AlphaDropout:
 
 
 def check_probability(p):
-    """`p`, if it is a probability; `ValueError` if not."""
-    if not 0 <= p <= 1:
-        raise ValueError(f"a probability of omission must be from 0 to 1, not {p!r}.")
+    """`p`, if it is a probability; `ArgumentError` if not."""
+    if isinstance(p, str | None) or not 0 <= p <= 1:
+        raise ArgumentError(
+            f"dropout expected a probability from 0 to 1, and got {brief(p)}.", where=user_line()
+        )
     return p

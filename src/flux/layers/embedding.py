@@ -9,7 +9,7 @@ from flux.functional import linear, lookup
 from flux.functional.arrays import convert, namespace, shape_of
 from flux.functional.gather import add_rows
 from flux.init import truncated_normal
-from flux.layers.check import refuse
+from flux.layers.check import check_init, check_sizes, refuse
 from flux.layers.layer import layer
 from flux.layers.show import call_repr
 from flux.random import generator
@@ -39,6 +39,8 @@ class Embedding:
     """
 
     def __init__(self, n, dim, *, padding_idx=None, init=standard_normal, rng=None):
+        check_sizes(type(self).__name__, n=n, dim=dim)
+        check_init(type(self).__name__, init)
         self.weight = init((n, dim), rng=generator(rng))
         if padding_idx is not None:
             self.weight = self.weight.at[padding_idx].set(0)
@@ -51,7 +53,7 @@ class Embedding:
         if _is_index(x):
             return lookup(weight, x)
         if shape_of(x)[-1:] != (weight.shape[0],):
-            refuse(self, x, f"one-hot rows must have the length {weight.shape[0]}")
+            refuse(self, x, _expected(x, weight.shape[0]))
         return linear(convert(x, weight), weight)
 
     def __repr__(self):
@@ -83,6 +85,8 @@ class EmbeddingBag:
     def __init__(self, n, dim, *, reduction="mean", init=standard_normal, rng=None):
         if reduction not in ("mean", "sum", "max"):
             raise ValueError(f"reduction is {reduction!r}: it must be mean, sum or max.")
+        check_sizes(type(self).__name__, n=n, dim=dim)
+        check_init(type(self).__name__, init)
         self.weight = init((n, dim), rng=generator(rng))
         self.reduction = reduction
 
@@ -104,6 +108,11 @@ class EmbeddingBag:
 @nograd
 def _is_index(x) -> bool:
     return getattr(x, "dtype", None) is None or x.dtype.kind in "iu"
+
+
+@nograd
+def _expected(x, n) -> str:
+    return f"of dtype {x.dtype} it must be one-hot rows of length {n}; an index is an integer"
 
 
 @nograd

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from flux.ad import nograd, stop_gradient
+from flux.errors import ArgumentError, user_line
 from flux.functional import affine, groupnorm, identity, normalise, rmsnorm, standardise
 from flux.functional.arrays import convert
 from flux.init import ones, zeros
-from flux.layers.check import check_activation, check_width, refuse
+from flux.layers.check import check_activation, check_sizes, check_width, refuse
 from flux.layers.layer import layer
 from flux.layers.modes import training
 from flux.layers.show import call_repr
@@ -46,6 +47,7 @@ class BatchNorm:
     def __init__(
         self, n, activation=identity, *, eps=1e-5, momentum=0.1, affine=True, track_stats=True
     ):
+        check_sizes(type(self).__name__, n=n)
         self.scale, self.shift = (ones(n), zeros(n)) if affine else (None, None)
         self.mean, self.var = (zeros(n), ones(n)) if track_stats else (None, None)
         self.activation = check_activation(activation, type(self).__name__)
@@ -115,6 +117,7 @@ class InstanceNorm:
     def __init__(
         self, n, activation=identity, *, eps=1e-5, momentum=0.1, affine=False, track_stats=False
     ):
+        check_sizes(type(self).__name__, n=n)
         self.scale, self.shift = (ones(n), zeros(n)) if affine else (None, None)
         self.mean, self.var = (zeros(n), ones(n)) if track_stats else (None, None)
         self.activation = check_activation(activation, type(self).__name__)
@@ -173,6 +176,7 @@ class LayerNorm:
     """
 
     def __init__(self, *size, activation=identity, eps=1e-5, affine=True):
+        check_sizes(type(self).__name__, **{f"size[{i}]": n for i, n in enumerate(size)})
         self.scale, self.shift = (ones(size), zeros(size)) if affine else (None, None)
         self.activation = check_activation(activation, type(self).__name__)
         self.size, self.eps = size, eps
@@ -207,6 +211,7 @@ class RMSNorm:
     """
 
     def __init__(self, n, *, eps=1e-6):
+        check_sizes(type(self).__name__, n=n)
         self.scale = ones(n)
         self.eps = eps
 
@@ -241,8 +246,13 @@ class GroupNorm:
     """
 
     def __init__(self, n, groups, activation=identity, *, eps=1e-5, affine=True):
+        check_sizes(type(self).__name__, n=n)
+        check_sizes(type(self).__name__, least=1, groups=groups)
         if n % groups:
-            raise ValueError(f"GroupNorm got {n} channels, which {groups} groups do not divide.")
+            raise ArgumentError(
+                f"GroupNorm got {n} channels, which {groups} groups do not divide.",
+                where=user_line(),
+            )
         self.scale, self.shift = (ones(n), zeros(n)) if affine else (None, None)
         self.activation = check_activation(activation, type(self).__name__)
         self.n, self.groups, self.eps = n, groups, eps

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flux.functional import maxpool, meanpool
 from flux.functional.arrays import namespace
-from flux.functional.window import Sizes
-from flux.layers.check import check_positions, refuse
+from flux.functional.window import Sizes, each, paddings
+from flux.layers.check import check_positions, check_window, refuse
 from flux.layers.layer import layer
 from flux.layers.show import call_repr
 
@@ -23,7 +23,11 @@ class Pool:
     """What `MaxPool` and `MeanPool` have in common: a window, how far it moves, padding."""
 
     def __init__(self, window, *, stride: Sizes | None = None, pad: Sizes | str = 0):
-        self.window = (window, window) if isinstance(window, int) else tuple(window)
+        who = type(self).__name__
+        self.window = tuple(window) if isinstance(window, tuple | list) else (window, window)
+        window = each(self.window, len(self.window), f"{who}: window")
+        moved = window if stride is None else each(stride, len(window), f"{who}: stride")
+        paddings(pad, window, window, moved, (1,) * len(window), f"{who}: pad")
         self.stride, self.pad = stride, pad
 
     def __repr__(self):
@@ -49,6 +53,7 @@ class MaxPool(Pool):
 
     def __call__(self, x):
         check_positions(self, x, len(self.window))
+        check_window(self, x, self.window, self.stride, self.pad)
         return maxpool(x, self.window, stride=self.stride, pad=self.pad)
 
 
@@ -71,6 +76,7 @@ class MeanPool(Pool):
 
     def __call__(self, x):
         check_positions(self, x, len(self.window))
+        check_window(self, x, self.window, self.stride, self.pad)
         return meanpool(x, self.window, stride=self.stride, pad=self.pad)
 
 
@@ -78,7 +84,8 @@ class AdaptivePool:
     """What the adaptive pools have in common: the wanted number of places."""
 
     def __init__(self, out):
-        self.out = (out, out) if isinstance(out, int) else tuple(out)
+        self.out = tuple(out) if isinstance(out, tuple | list) else (out, out)
+        each(self.out, len(self.out), f"{type(self).__name__}: out")
 
     def settings(self, x):
         """Window and stride: ``stride = n // out``, ``window = n - (out - 1) * stride``."""

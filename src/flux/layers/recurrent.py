@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 
+from flux.ad import nograd
+from flux.errors import ArgumentError, brief, user_line
 from flux.functional import tanh
 from flux.functional.arrays import convert
 from flux.init import glorot_uniform
@@ -24,6 +28,21 @@ from flux.layers.steps import check_sequence, counts, run, swap, time_first
 from flux.random import generator
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUv3", "Recurrence"]
+
+
+@nograd
+def check_cell(cell) -> None:
+    """Raise `ArgumentError` unless `cell` can be called with an input and a state."""
+    try:
+        inspect.signature(cell).bind(None, None)
+    except TypeError:
+        raise ArgumentError(
+            "Recurrence expected a cell, a function (x_t, state) -> (y_t, state), and got "
+            f"{brief(cell)}.",
+            where=user_line(),
+        ) from None
+    except ValueError:  # a callable whose signature nobody knows
+        return
 
 
 @layer
@@ -55,8 +74,7 @@ class Recurrence:
     """
 
     def __init__(self, cell):
-        if not callable(cell):
-            raise TypeError(f"Recurrence got {cell!r} as its cell: it is not callable.")
+        check_cell(cell)
         self.cell = cell
 
     def __call__(self, x, state=None, *, return_state=False, lengths=None):
@@ -82,7 +100,10 @@ class Stack:
     def prepare(self, cell, n_in, n_out, layers, dropout, rng, **options):
         """Make the cells and the dropout between them."""
         if not isinstance(layers, int | np.integer) or layers < 1:
-            raise ValueError(f"{type(self).__name__} got layers={layers!r}: it must be 1, 2, 3 ...")
+            raise ArgumentError(
+                f"{type(self).__name__} got layers={layers!r}: it must be 1, 2, 3 ...",
+                where=user_line(),
+            )
         rng = generator(rng)
         widths = [n_in] + [n_out] * (layers - 1)
         self.cells = tuple([cell(width, n_out, rng=rng, **options) for width in widths])

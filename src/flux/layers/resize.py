@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from flux.errors import ArgumentError, brief, user_line
 from flux.functional import pixel_shuffle, upsample
+from flux.functional.resize import LINEAR
 from flux.layers.check import check_positions, refuse
 from flux.layers.layer import layer
 from flux.layers.show import call_repr
@@ -32,7 +34,21 @@ class Upsample:
 
     def __init__(self, scale=None, mode="nearest", *, size=None, align_corners=False):
         if (scale is None) == (size is None):
-            raise ValueError("Upsample needs either a scale or a size, and not both.")
+            raise ArgumentError(
+                "Upsample needs either a scale or a size, and not both.", where=user_line()
+            )
+        if mode != "nearest" and mode not in LINEAR:
+            raise ArgumentError(
+                f"Upsample: mode is {brief(mode)}: it must be nearest or {' or '.join(LINEAR)}.",
+                where=user_line(),
+            )
+        given = size if scale is None else scale
+        for part in given if isinstance(given, tuple | list) else (given,):
+            if part is None or isinstance(part, str) or not part > 0:
+                raise ArgumentError(
+                    f"Upsample expected a scale or size above 0, and got {brief(given)}.",
+                    where=user_line(),
+                )
         self.scale, self.mode = scale, mode
         self.size, self.align_corners = size, align_corners
 

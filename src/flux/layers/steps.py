@@ -19,23 +19,22 @@ __all__ = ["beside", "check_sequence", "counts", "run", "swap", "time_first"]
 
 def run(cell, xs, state, live=None):
     """Run a cell over the first axis of `xs`; the outputs along that axis, and the last state."""
-    length, first = xs.shape[0], 0
+    ys, first = [], 0
     if isinstance(cell, Cell):
         xs = cell.project(xs)
         state = cell.start(state, xs.shape[1:-1])
         step = cell.step
-        ys = places(xs, (length, *xs.shape[1:-1], cell.n_out))
-    else:  # the form of its outputs is that of the first one
+    else:  # the form of its state may be known after a step only
         step = cell
         if state is None and hasattr(cell, "initialstates"):
             state = initialstates(cell, xs.shape[1])
         y, state = advance(step, xs[0], state, live, 0)
-        ys = put(places(y, (length, *shape_of(y))), 0, y)
+        ys.append(y)
         xs, first = xs[1:], 1
     for t, x in enumerate(xs, first):
         y, state = advance(step, x, state, live, t)
-        ys = put(ys, t, y)
-    return together(ys), state
+        ys.append(y)
+    return namespace(*ys).stack(ys), state
 
 
 def advance(step, x, state, live, t):
@@ -64,29 +63,6 @@ def choose(live, after, before):
 def beside(flags, x):
     """`flags`, which are along the first axes of `x`, with as many axes as `x`."""
     return flags.reshape(flags.shape + (1,) * (len(x.shape) - len(flags.shape)))
-
-
-# Outputs are collected in a list; in a compiled program, whose loops keep their lists as they are,
-# in the rows of an array.
-
-
-@nograd
-def places(like, shape):
-    """Where rows are collected whose number and form are `shape`."""
-    return namespace(like).zeros(shape, like.dtype) if is_traced(like) else []
-
-
-def put(rows, t, row):
-    """The rows with this one as number `t`, the next."""
-    if isinstance(rows, list):
-        rows.append(row)
-        return rows
-    return rows.at[t].set(row)
-
-
-def together(rows):
-    """The rows as one array."""
-    return namespace(*rows).stack(rows) if isinstance(rows, list) else rows
 
 
 # -- what is put in --------------------------------------------------------------------------------

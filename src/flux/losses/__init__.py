@@ -10,6 +10,7 @@ is no class is a `LabelError` where its value is known. In a compiled program it
 the loss becomes NaN, at which training stops, and never a number that looks right.
 """
 
+from flux.errors import suggests_names
 from flux.losses.classification import (
     binary_crossentropy,
     binary_focal,
@@ -57,3 +58,4 @@ __all__ = [
     "squared_hinge",
     "tversky",
 ]
+suggests_names(__name__)

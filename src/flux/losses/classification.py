@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flux.ad import nograd, rule, stop_gradient
-from flux.errors import ShapeError, user_line
+from flux.errors import ArgumentError, ShapeError, user_line
 from flux.functional import logsoftmax, sigmoid
 from flux.functional.arrays import convert, namespace, narrow, shape_of, widen
 from flux.losses.targets import agree, are_labels, class_mask, class_target, mean, tiny
@@ -51,7 +51,10 @@ def logit_crossentropy(prediction, target, *, agg=mean, axis=-1, weights=None, i
         losses = label_loss(prediction, target, axis=axis)
     else:
         if ignore_index is not None:
-            raise ValueError("logit_crossentropy got ignore_index with a target of one-hot rows.")
+            raise ArgumentError(
+                "logit_crossentropy got ignore_index with a target of one-hot rows.",
+                where=user_line(),
+            )
         target = convert(target, prediction)
         counts = None
         if weights is not None:
@@ -307,5 +310,8 @@ def label_smoothing(target, alpha, *, axis=-1):
     [0.1, 0.9]
     """
     if not 0 < alpha < 1:
-        raise ValueError(f"label_smoothing got alpha {alpha}: it must be above 0 and below 1.")
+        raise ArgumentError(
+            f"label_smoothing got alpha {alpha}: it must be above 0 and below 1.",
+            where=user_line(),
+        )
     return (1 - alpha) * target + alpha / (2 if axis is None else target.shape[axis])

@@ -83,6 +83,7 @@ def are_labels(name, prediction, target, axis, ignore_index=None) -> bool:
             f"{name} got a prediction of shape {shape} and a target of shape {given}: it must be "
             f"labels of shape {rows} or one-hot of shape {shape}.",
             where=user_line(),
+            hint="The prediction comes first." if shape == given[: len(shape)] else None,
         )
     kind = getattr(target, "dtype", None) or np.asarray(target).dtype
     if kind.kind not in "iu":

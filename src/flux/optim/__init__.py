@@ -1,5 +1,6 @@
 """Optimisation rules and the state of an optimiser; optax underneath."""
 
+from flux.errors import suggests_names
 from flux.optim.optimiser import Optimiser, adjust, freeze, setup, thaw, update
 from flux.optim.parameters import trainables
 from flux.optim.rule import OptimiserChain, Rule, rule
@@ -37,3 +38,4 @@ __all__ = [
     "Rprop", "Rule", "SignDecay", "WeightDecay", "adjust", "freeze", "rule", "setup", "thaw",
     "trainables", "update",
 ]  # fmt: skip
+suggests_names(__name__)

@@ -12,9 +12,9 @@ import optax
 from jax.core import Tracer
 
 from flux.compiler import jit
-from flux.errors import FluxError
+from flux.errors import ArgumentError, FluxError, brief, user_line
 from flux.optim.parameters import Parameter, parameters
-from flux.optim.rule import as_transform
+from flux.optim.rule import as_transform, check_hyper, check_rule
 
 __all__ = ["Optimiser", "adjust", "apply_gradients", "freeze", "setup", "thaw", "update"]
 
@@ -26,12 +26,13 @@ class Optimiser:
         rule: what it does.
         state: of the optax transformation, over the list of trainable arrays.
         names: the paths of these arrays in the model.
+        shapes: theirs, as text, so that a compiled step takes them for constants.
         frozen: those of `names` that are not updated.
         model: a weak reference to the model; `None` for one that has none (a list, a dict).
     """
 
-    def __init__(self, rule, state, names: tuple[str, ...], model):
-        self.rule, self.state, self.names = rule, state, names
+    def __init__(self, rule, state, names: tuple[str, ...], shapes: tuple[str, ...], model):
+        self.rule, self.state, self.names, self.shapes = rule, state, names, shapes
         self.frozen: tuple[str, ...] = ()
         try:
             self.model = weakref.ref(model)
@@ -59,22 +60,39 @@ def setup(rule, model) -> Optimiser:
         model: any object with float arrays inside. Fields that its classes name in `nontrainable`
             stay as they are; an array that stands in two places is one parameter.
 
-    Raises: `FluxError` if the model has nothing to train.
+    Raises: `ArgumentError` if `rule` is none; `FluxError` if the model has nothing to train.
 
     >>> import flux, numpy as np
     >>> flux.setup(flux.optim.Descent(), {"w": np.zeros(2)})
     Optimiser(Descent(lr=0.1), 1 arrays)
     """
+    check_rule("setup", rule, "The order is flux.setup(rule, model).")
     transform, found = as_transform(rule), parameters(model)
     if not found:
         raise FluxError(
-            f"setup expected a model with trainable arrays, and {type(model).__name__} has none.",
+            f"setup expected a model with trainable arrays, and {brief(model)} has none.",
+            where=user_line(),
             hint="Parameters are float arrays held in attributes, lists or dicts of the model.",
         )
     state = transform.init([jnp.asarray(p.value) for p in found])
     # Every array of the state is its own: what starts equal must not be taken for shared.
     state = jax.tree.map(lambda x: jnp.array(x, copy=True), state)
-    return Optimiser(rule, state, tuple([p.name for p in found]), model)
+    names, shapes = tuple([p.name for p in found]), tuple([shape_text(p) for p in found])
+    return Optimiser(rule, state, names, shapes, model)
+
+
+def shape_text(parameter: Parameter) -> str:
+    return str(tuple(parameter.value.shape))
+
+
+def check_optimiser(who: str, opt, order: str) -> None:
+    """Raise `ArgumentError` for a rule or a model in the place of an optimiser."""
+    if not isinstance(opt, Optimiser):
+        raise ArgumentError(
+            f"{who} expected an optimiser, and got {brief(opt)}.",
+            where=user_line(),
+            hint=f"Make one of a rule and the model, opt = flux.setup(rule, model), then {order}.",
+        )
 
 
 def apply_gradients(opt: Optimiser, model, grads) -> None:
@@ -104,8 +122,17 @@ def matching(opt: Optimiser, model) -> list[Parameter]:
         raise FluxError(
             f"the optimiser was set up for another model: expected {len(opt.names)} trainable "
             f"arrays, got {len(names)}; they differ in {', '.join(differing[:4])}.",
+            where=user_line(),
             hint="Call flux.setup(rule, model) for this model.",
         )
+    for parameter, expected in zip(found, opt.shapes, strict=True):
+        if shape_text(parameter) != expected:
+            raise FluxError(
+                "the optimiser was set up for another model: expected "
+                f"`{parameter.name}` of shape {expected}, got {shape_text(parameter)}.",
+                where=user_line(),
+                hint="Call flux.setup(rule, model) for this model.",
+            )
     return found
 
 
@@ -128,6 +155,7 @@ def update(opt: Optimiser, model, grads) -> None:
 
     Raises: `FluxError` naming the path if the gradient or the model is not the one of `opt`.
     """
+    check_optimiser("update", opt, "flux.update(opt, model, grads)")
     if isinstance(grads, tuple) and len(grads) == 1 and not isinstance(model, tuple):
         grads = grads[0]
     compiled(opt, model, grads)
@@ -147,6 +175,7 @@ def adjust(opt: Optimiser, lr: float | None = None, **hyper: Any) -> None:
     >>> opt.hyper
     {'lr': 0.25}
     """
+    check_optimiser("adjust", opt, "flux.adjust(opt, lr)")
     changes = dict(hyper) if lr is None else {"lr": lr, **hyper}
     flat: dict[str, Any] = {}
     for key, value in changes.items():
@@ -160,11 +189,13 @@ def adjust(opt: Optimiser, lr: float | None = None, **hyper: Any) -> None:
                 f"{opt.rule!r} has no hyperparameter `{key}`; "
                 f"it has {', '.join(names) or 'none that can be changed'}."
             )
-        if callable(value):
-            raise FluxError(
-                f"adjust expected a number for `{key}`, and got {value!r}.",
+        if callable(value) or isinstance(value, str | bool):
+            raise ArgumentError(
+                f"adjust expected a number for `{key}`, and got {brief(value)}.",
+                where=user_line(),
                 hint="A schedule is given to the rule: flux.optim.Adam(schedule).",
             )
+        check_hyper("adjust", key, value)
     for state in states:
         for key in flat.keys() & state.hyperparams.keys():
             state.hyperparams[key] = jnp.asarray(flat[key], state.hyperparams[key].dtype)
@@ -183,16 +214,19 @@ def rule_states(state) -> Iterator[Any]:
 
 def freeze(opt: Optimiser, part) -> None:
     """Exclude `part`, a sub-layer of the model, from updates."""
-    opt.frozen = tuple(sorted({*opt.frozen, *names_in(opt, part)}))
+    names = names_in(opt, part)
+    opt.frozen = tuple(sorted({*opt.frozen, *names}))
 
 
 def thaw(opt: Optimiser, part) -> None:
     """Undo `freeze`."""
-    opt.frozen = tuple(sorted({*opt.frozen} - {*names_in(opt, part)}))
+    names = names_in(opt, part)
+    opt.frozen = tuple(sorted({*opt.frozen} - {*names}))
 
 
 def names_in(opt: Optimiser, part) -> list[str]:
     """The paths of the parameters that stand inside `part`."""
+    check_optimiser("freeze", opt, "flux.freeze(opt, model[0])")
     model = opt.model() if opt.model else None
     if model is None:
         raise FluxError("freeze and thaw need a model that is an object, and that still exists.")

@@ -9,12 +9,14 @@ from typing import Any, ParamSpec
 
 import optax
 
+from flux.errors import ArgumentError, brief, user_line
 from flux.optim.inject import flattened, injected
 
 __all__ = ["OptimiserChain", "Rule", "as_transform", "rule"]
 
 P = ParamSpec("P")
 NOT_NEGATIVE = ("lr", "eps", "decay", "delta", "omega")
+SHARES = ("beta", "rho")  # of a running mean
 
 
 class Rule:
@@ -31,10 +33,8 @@ class Rule:
 
     def __init__(self, name: str, build: Callable, hyper: dict[str, Any]):
         self.name, self.build, self.hyper = name, build, hyper
-        for key in NOT_NEGATIVE:
-            value = hyper.get(key, 0)
-            if isinstance(value, int | float) and value < 0:
-                raise ValueError(f"{name}: {key} must not be negative, got {value}.")
+        for key in hyper.keys() & {*NOT_NEGATIVE, *SHARES}:
+            check_hyper(name, key, hyper[key])
 
     def __repr__(self):
         return f"{self.name}({', '.join(f'{k}={v!r}' for k, v in self.hyper.items())})"
@@ -64,11 +64,58 @@ def rule(build: Callable[P, optax.GradientTransformation]) -> Callable[P, Rule]:
 
     @functools.wraps(build)
     def make(*args: P.args, **keywords: P.kwargs) -> Rule:
-        bound = signature.bind(*args, **keywords)
+        try:
+            bound = signature.bind(*args, **keywords)
+        except TypeError as problem:
+            takes = ", ".join(signature.parameters)
+            raise ArgumentError(
+                f"{build.__name__} {problem}; it takes {takes}.", where=user_line()
+            ) from None
         bound.apply_defaults()
+        for key, parameter in signature.parameters.items():
+            check_kind(build.__name__, key, bound.arguments[key], parameter.default)
         return Rule(build.__name__, build, dict(bound.arguments))
 
     return make
+
+
+def check_kind(name: str, key: str, value, default) -> None:
+    """Refuse what is no number, where the default is one: a string, a model, a rate for a pair."""
+    if isinstance(default, tuple):
+        fits = isinstance(value, tuple | list) and len(value) == len(default)
+        if not fits or not all(map(is_hyper, value)):
+            raise ArgumentError(
+                f"{name} expected {len(default)} numbers as {key}, such as {default}, and got "
+                f"{brief(value)}.",
+                where=user_line(),
+            )
+    elif type(default) in (int, float) and not is_hyper(value):
+        raise ArgumentError(
+            f"{name} expected a number, or a function of the step, as {key}, and got "
+            f"{brief(value)}.",
+            where=user_line(),
+        )
+
+
+def is_hyper(value) -> bool:
+    """Is it a number (one of an array library too), or a schedule?"""
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, int | float) or callable(value) or getattr(value, "shape", 1) == ()
+
+
+def check_hyper(name: str, key: str, value) -> None:
+    """Refuse a number that is out of range, in a pair too."""
+    for part in value if isinstance(value, tuple) else (value,):
+        if not isinstance(part, int | float):
+            continue
+        if key in NOT_NEGATIVE and not part >= 0:
+            problem = "must not be negative" if part < 0 else "must be a number"
+            raise ArgumentError(f"{name}: {key} {problem}, got {part}.", where=user_line())
+        if key in SHARES and not 0 <= part <= 1:
+            raise ArgumentError(
+                f"{name}: {key} must be from 0 to 1, got {value}.", where=user_line()
+            )
 
 
 class OptimiserChain:
@@ -82,6 +129,8 @@ class OptimiserChain:
     __constant__ = True
 
     def __init__(self, *rules):
+        for part in rules:
+            check_rule(type(self).__name__, part)
         self.rules = rules
 
     def __repr__(self):
@@ -102,12 +151,23 @@ class OptimiserChain:
 def as_transform(rule) -> optax.GradientTransformation:
     """The optax transformation of a rule, or of an optax transformation itself.
 
-    Raises: `TypeError` for anything else.
+    Raises: `ArgumentError` for anything else.
     """
+    check_rule("the optimiser", rule)
     if isinstance(rule, Rule | OptimiserChain):
         return rule.transform
-    if isinstance(rule, optax.GradientTransformation):
-        return rule
-    raise TypeError(
-        f"expected a rule such as flux.optim.Adam(), or an optax transformation, got {rule!r}."
+    return rule
+
+
+def check_rule(who: str, rule, hint: str | None = None) -> None:
+    """Raise `ArgumentError` unless `rule` is a rule or an optax transformation."""
+    if isinstance(rule, Rule | OptimiserChain | optax.GradientTransformation):
+        return
+    if callable(rule) and getattr(rule, "__module__", "").startswith("flux.optim"):
+        hint = f"Call it: flux.optim.{getattr(rule, '__name__', 'Adam')}()."
+    raise ArgumentError(
+        f"{who} expected a rule such as flux.optim.Adam(), or an optax transformation, and got "
+        f"{brief(rule)}.",
+        where=user_line(),
+        hint=hint,
     )

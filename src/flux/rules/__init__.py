@@ -14,17 +14,19 @@ from flux.ad.api import BEFORE_USE
 
 __all__ = ["load"]
 
-ALWAYS = ("operators", "containers", "objects", "builtins", "math", "exceptions")
+ALWAYS = ("operators", "containers", "iteration", "objects", "builtins", "math", "exceptions")
 LIBRARIES = ("numpy", "jax", "scipy", "scipy.special", "scipy.linalg", "scipy.sparse",
              "scipy.sparse.linalg", "scipy.fft", "scipy.signal", "scipy.integrate",
              "scipy.stats", "torch")  # fmt: skip
+LAST = ("arrayapi",)
+"""Of any library that implements a standard: asked after those that have rules of their own."""
 loaded: set[str] = set()
 
 
 def load() -> None:
     """Load the rules of every library that the program has imported."""
-    for name in (*ALWAYS, *LIBRARIES):
-        if name not in loaded and (name in ALWAYS or name in sys.modules):
+    for name in (*ALWAYS, *LIBRARIES, *LAST):
+        if name not in loaded and (name not in LIBRARIES or name in sys.modules):
             loaded.add(name)
             if importlib.util.find_spec(f"flux.rules.{name}"):
                 importlib.import_module(f"flux.rules.{name}")

@@ -9,43 +9,45 @@ import copy
 import dataclasses
 import functools
 import inspect
-import itertools
 import math
 import operator
 import random
+import threading
 import types
 import typing
+from types import FunctionType
 from typing import Any
 
-from flux.ad.adjoint import REVERSED
 from flux.ad.cotangents import whole_of_partial
-from flux.ad.registry import AUGMENTED, CONSTRUCTORS, INERT_MODULES, augments, inert
-from flux.ad.runtime import call, no_back, nothing
+from flux.ad.registry import AUGMENTED, CONSTRUCTORS, FINDERS, INERT_MODULES, augments, inert
+from flux.ad.runtime import call, carries, is_capturing, no_back, not_differentiable, nothing
 from flux.ad.spaces import project, space_of
-from flux.rules.containers import give_back, is_own_iterable, list_sort, sequence
+from flux.rules.containers import (
+    as_python,
+    give_back,
+    is_own_iterable,
+    list_sort,
+    listed,
+    sequence,
+    solid,
+)
 from flux.tree.objects import blank, fields, is_object, set_field
-
-__all__ = ["as_python"]
-
-
-def as_python(*callees):
-    """Differentiate `callees` by way of the decorated equivalent in plain Python."""
-
-    def register(equivalent):
-        def augmented(*args, **keywords):
-            return call(equivalent, *args, **keywords)
-
-        for callee in callees:
-            AUGMENTED[callee] = augmented
-        return equivalent
-
-    return register
-
 
 # -- numbers ---------------------------------------------------------------------------------------
 
 
-@augments(float)
+def by_own_method(name, rule):
+    """The rule of a function that asks for the method `name`, where that is written in Python."""
+
+    def augmented(*args, **keywords):
+        method = getattr(type(args[0]), name, None) if args else None
+        if type(method) is FunctionType and space_of(type(args[0])) is None:
+            return call(method, *args, **keywords)
+        return rule(*args, **keywords)
+
+    return augmented
+
+
 def float_(x=0.0):
     y = float(x)
 
@@ -53,6 +55,9 @@ def float_(x=0.0):
         return (project(ct, x),)
 
     return y, back if space_of(type(x)) is not None else nothing(1)
+
+
+AUGMENTED[float] = by_own_method("__float__", float_)
 
 
 @augments(complex)
@@ -69,16 +74,18 @@ def complex_(*parts):
     return y, back
 
 
-@augments(round)
-def round_(x, *digits):
-    y = round(x, *digits)
+def round_(x, *digits, **named):
+    y = round(x, *digits, **named)
 
     def back(ct, store):
         space = space_of(type(x))
         zero = None if ct is None or space is None else space.zero(x)
-        return (zero, *[None for _ in digits])
+        return (zero, *[None for _ in (*digits, *named)])
 
     return y, back
+
+
+AUGMENTED[round] = by_own_method("__round__", round_)
 
 
 @as_python(divmod)
@@ -86,9 +93,12 @@ def divmod_(a, b):
     return a // b, a % b
 
 
-@as_python(pow)
-def pow_(a, b):
-    return a**b
+@augments(pow)
+def pow_(base, exp, mod=None, **named):
+    if mod is None and not named:
+        return call(operator.pow, base, exp)
+    y = pow(base, exp, **({} if mod is None else {"mod": mod}), **named)
+    return y, nothing(2 + (mod is not None) + len(named))
 
 
 # -- reductions ------------------------------------------------------------------------------------
@@ -160,18 +170,20 @@ def best_of(python, values, options):
 # -- sequences -------------------------------------------------------------------------------------
 
 
-def listed(values):
-    return [value for value in values]
-
-
 def tupled(values):
     return tuple([value for value in values])
 
 
 @augments(tuple.__new__)
 def tuple_new(cls, values=()):
+    values, solidify = solid(values)
     y = tuple.__new__(cls, values)
-    return y, lambda ct, store: (None, None if ct is None else give_back(values, ct, store))
+
+    def back(ct, store):
+        whole = None if ct is None else give_back(values, ct, store)
+        return None, whole if solidify is None else solidify(None, store)[0]
+
+    return y, back
 
 
 @augments(list)
@@ -216,86 +228,16 @@ def dict_(*sources, **named):
     return made
 
 
-@as_python(enumerate)
-def enumerate_(values, start=0):
-    pairs = []
-    index = start
-    for value in values:
-        pairs.append((index, value))
-        index += 1
-    return pairs
-
-
-def zip_lists(*values, **options):
-    return zip(*[list(value) for value in values], **options)  # noqa: B905
-
-
-@augments(zip)
-def zip_(*values, **options):
-    if any([is_own_iterable(value) for value in values]):
-        return call(zip_lists, *values, **options)
-    rows = [sequence(value) for value in values]
-    made = list(zip(*rows, **options))  # noqa: B905 (`strict` is the caller's)
-    count = len(made)
-    tail = [len(row) - count for row in rows]
-
-    def back(ct, store):
-        columns = [store.take(made, i) or (None,) * len(rows) for i in range(count)]
-        cts = []
-        for place, value in enumerate(values):
-            part = tuple([column[place] for column in columns]) + (None,) * tail[place]
-            cts = [*cts, give_back(value, part, store)]
-        return (*cts, *[None for _ in options])
-
-    return made, back
-
-
-@as_python(map)
-def map_(f, *values):
-    return [f(*row) for row in zip(*values, strict=False)]
-
-
-@as_python(filter)
-def filter_(test, values):
-    if test is None:
-        return [value for value in values if value]
-    return [value for value in values if test(value)]
-
-
-@as_python(reversed)
-def reversed_(values):
-    items = list(values)
-    items.reverse()
-    return items
-
-
-@augments(REVERSED)
-def reversed_records(records, inner_store):
-    y, back = AUGMENTED[reversed](records)
-    return y, lambda ct, store: (*back(ct, store), None)
-
-
 @augments(sorted)
 def sorted_(values, **options):
     made, inner_list = list_(values)
     _, inner = list_sort(made, **options)
 
     def back(ct, store):
-        inner(None, store)
-        return (*inner_list(None, store), *[None for _ in options])
+        _, *named = inner(None, store)
+        return (*inner_list(None, store), *named)
 
     return made, back
-
-
-@as_python(functools.reduce)
-def reduce_(f, values, *initial):
-    items = [*initial, *values]
-    if not items:
-        raise TypeError("reduce() of empty iterable with no initial value")
-    total = items[0]
-    for value in items[1:]:
-        total = f(total, value)
-    return total
 
 
 @as_python(any)
@@ -325,6 +267,8 @@ def copied(value, deep, memo):
     if isinstance(value, tuple):
         items = [copied(item, deep, memo) if deep else item for item in value]
         return type(value)(*items) if hasattr(type(value), "_fields") else tuple(items)
+    if isinstance(value, list | dict) and type(value) not in (list, dict):
+        return copied_subclass(value, deep, memo)
     if isinstance(value, list):
         made = []
         memo[id(value)] = (value, made)
@@ -345,6 +289,18 @@ def copied(value, deep, memo):
             set_field(made, name, copied(item, deep, memo) if deep else item)
         return made
     return copy.deepcopy(value) if deep else copy.copy(value)
+
+
+def copied_subclass(value, deep, memo):
+    """A copy of a list or dict of another class; what it holds as an object is not followed."""
+    if any([carries(item) for item in fields(value).values()]):
+        raise not_differentiable(copy.deepcopy if deep else copy.copy)
+    made = copy.copy(value)
+    memo[id(value)] = (value, made)
+    for key in range(len(made)) if isinstance(made, list) else list(made):
+        if deep:
+            made[key] = copied(made[key], deep, memo)
+    return made
 
 
 def copy_rule(deep):
@@ -459,8 +415,31 @@ def itemgetter_(*keys):
 
 
 @as_python(operator.attrgetter)
-def attrgetter_(name):
-    return lambda owner: getattr(owner, name)
+def attrgetter_(*names):
+    if len(names) == 1:
+        return lambda owner: read_path(owner, names[0])
+    return lambda owner: tuple([read_path(owner, name) for name in names])
+
+
+def read_path(owner, path):
+    """`owner.a.b` for the path `"a.b"`."""
+    for name in path.split("."):
+        owner = getattr(owner, name)
+    return owner
+
+
+def made_getter(f):
+    """A getter of the `operator` module that was made elsewhere."""
+    if type(f) is operator.itemgetter:
+        getter = itemgetter_(*f.__reduce__()[1])
+    elif type(f) is operator.attrgetter:
+        getter = attrgetter_(*f.__reduce__()[1])
+    else:
+        return None
+    return lambda owner: call(getter, owner)
+
+
+FINDERS.append(made_getter)
 
 
 @as_python(operator.methodcaller)
@@ -470,12 +449,20 @@ def methodcaller_(name, *args, **keywords):
 
 @augments(functools.partial)
 def partial_(f, *args, **keywords):
-    """A partial is a value: its cotangent is that of the function, arguments and keywords."""
+    """A partial is a value: its cotangent is that of the function, arguments and keywords.
+
+    Python makes one partial of a partial of a partial.
+    """
     y = functools.partial(f, *args, **keywords)
+    before = len(y.args) - len(args)
 
     def back(ct, store):
         own, given, named = whole_of_partial(y, ct, store.take)
-        return (own, *given, *named)
+        by_name = dict(zip(y.keywords, named, strict=True))
+        if isinstance(f, functools.partial) and y.func is f.func:
+            kept = tuple([None if name in keywords else by_name[name] for name in f.keywords])
+            own = (own, tuple(given[:before]), kept)
+        return (own, *given[before:], *[by_name[name] for name in keywords])
 
     return y, back
 
@@ -486,6 +473,17 @@ inert(len, isinstance, issubclass, callable, hasattr, id, hash, type, repr, str,
       operator.not_, operator.is_, operator.is_not, operator.contains, operator.truth,
       dataclasses.fields, dataclasses.is_dataclass)  # fmt: skip
 AUGMENTED[slice] = no_back(slice)
+
+
+@augments(threading.Thread.start)
+def start(thread):
+    """A thread runs on its own: nothing of it could be reversed."""
+    target = getattr(thread, "_target", None)
+    if is_capturing(target) or any([carries(value) for value in getattr(thread, "_args", ())]):
+        raise not_differentiable(threading.Thread.start)
+    return thread.start(), nothing(1)
+
+
 INERT_MODULES.update(
     "os sys time logging warnings re json pathlib datetime threading inspect types typing "
     "collections.abc string textwrap uuid secrets hashlib traceback rich".split()
@@ -509,83 +507,6 @@ def prod(values, *, start=1):
     for value in values:
         total = total * value
     return total
-
-
-@as_python(itertools.chain)
-def chain(*parts):
-    return [item for part in parts for item in part]
-
-
-@as_python(itertools.chain.from_iterable)
-def chain_from(parts):
-    return [item for part in parts for item in part]
-
-
-@as_python(itertools.product)
-def product(*pools, repeat=1):
-    rows = [()]
-    for pool in [list(pool) for pool in pools] * repeat:
-        rows = [(*row, item) for row in rows for item in pool]
-    return rows
-
-
-@as_python(itertools.pairwise)
-def pairwise(values):
-    items = list(values)
-    return [(items[i], items[i + 1]) for i in range(len(items) - 1)]
-
-
-@as_python(itertools.accumulate)
-def accumulate_(values, func=None, *, initial=None):
-    totals = [] if initial is None else [initial]
-    for value in values:
-        last = totals[-1] if totals else None
-        step = value if not totals else last + value if func is None else func(last, value)
-        totals.append(step)
-    return totals
-
-
-@as_python(itertools.islice)
-def islice(values, *limits):
-    return list(values)[slice(*limits)]
-
-
-@as_python(itertools.starmap)
-def starmap(f, rows):
-    return [f(*row) for row in rows]
-
-
-@as_python(itertools.zip_longest)
-def zip_longest(*values, fillvalue=None):
-    rows = [list(value) for value in values]
-    size = max([0, *[len(row) for row in rows]])
-    return [tuple([r[i] if i < len(r) else fillvalue for r in rows]) for i in range(size)]
-
-
-def choices(pick):
-    """`itertools.combinations` and its like, by the places that they choose."""
-
-    def augmented(values, *size, **options):
-        def chosen(values):
-            items = list(values)
-            rows = chosen_places(pick, len(items), size, options)
-            return [tuple([items[i] for i in row]) for row in rows]
-
-        y, inner = call(chosen, values)
-        nones = [None for _ in (*size, *options)]
-        return y, lambda ct, store: (*inner(ct, store), *nones)
-
-    AUGMENTED[pick] = augmented
-
-
-def chosen_places(pick, count: int, size, options) -> list:
-    return list(pick(range(count), *size, **options))
-
-
-inert(chosen_places)
-for pick in (itertools.combinations, itertools.permutations,
-             itertools.combinations_with_replacement):  # fmt: skip
-    choices(pick)
 
 
 def named_tuple(cls: Any):

@@ -55,6 +55,8 @@ def parts_of(value):
         for cell in value.__closure__ or ():
             if is_filled(cell):
                 yield cell, "cell_contents", cell.cell_contents
+        for name, part in (*positional_defaults(value), *(value.__kwdefaults__ or {}).items()):
+            yield value, name, part
         return
     if isinstance(value, MethodType):
         yield None, None, value.__self__
@@ -76,6 +78,14 @@ def parts_of(value):
                 yield value, name, part
     elif hasattr(value, "__wrapped__"):
         yield None, None, value.__wrapped__
+
+
+def positional_defaults(f: FunctionType) -> list[tuple[str, Any]]:
+    """The default values of a function, with the names of their parameters."""
+    values = f.__defaults__ or ()
+    code = f.__code__
+    names = code.co_varnames[code.co_argcount - len(values) : code.co_argcount]
+    return list(zip(names, values, strict=True))
 
 
 def with_captured(root, captured: list[Captured], values: list) -> Any:
@@ -121,10 +131,12 @@ def with_captured(root, captured: list[Captured], values: list) -> Any:
 
     def function(value: FunctionType):
         cells = tuple(CellType() for _ in value.__closure__ or ())
+        defaults = tuple([part(value, *pair) for pair in positional_defaults(value)])
+        named = (value.__kwdefaults__ or {}).items()
         made = FunctionType(
-            value.__code__, value.__globals__, value.__name__, value.__defaults__, cells
+            value.__code__, value.__globals__, value.__name__, defaults or None, cells
         )
-        made.__kwdefaults__ = value.__kwdefaults__
+        made.__kwdefaults__ = {name: part(value, name, item) for name, item in named} or None
         made.__dict__.update(value.__dict__)
         memo[id(value)] = made
         for cell, old in zip(cells, value.__closure__ or (), strict=True):

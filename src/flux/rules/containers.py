@@ -7,22 +7,45 @@ key; whatever moves items about moves the slots the other way in reverse.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from types import FunctionType
+from numbers import Integral
+from types import FunctionType, ModuleType
 
 from flux.ad import registry
 from flux.ad.cotangents import accumulate, dense
 from flux.ad.indexed import Indexed, form_of, merge
 from flux.ad.registry import AUGMENTED, augments, inert
-from flux.ad.runtime import call, carries, items, no_back, not_differentiable, nothing
+from flux.ad.runtime import call, carries, no_back, not_differentiable, nothing
 from flux.ad.spaces import space_of
 from flux.errors import NotDifferentiable, user_line
 from flux.ir import prims
+from flux.ir.sharing import is_changeable
 
-__all__ = ["getitem"]
+__all__ = [
+    "as_python",
+    "getitem",
+    "give_back",
+    "is_own_iterable",
+    "list_sort",
+    "listed",
+    "sequence",
+]
 
 NONE2 = (None, None)
 NONE3 = (None, None, None)
+
+
+def as_python(*callees):
+    """Differentiate `callees` by way of the decorated equivalent in plain Python."""
+
+    def register(equivalent):
+        def augmented(*args, **keywords):
+            return call(equivalent, *args, **keywords)
+
+        for callee in callees:
+            AUGMENTED[callee] = augmented
+        return equivalent
+
+    return register
 
 
 # -- building --------------------------------------------------------------------------------------
@@ -77,6 +100,10 @@ def set_(*items):
 
 @augments(prims.merge_tuple)
 def merge_tuple(stars, *items):
+    solids = [
+        solid(item) if star else (item, None) for star, item in zip(stars, items, strict=True)
+    ]
+    items = tuple([item for item, _ in solids])
     parts = [sequence(item) if star else (item,) for star, item in zip(stars, items, strict=True)]
     merged = ()
     for part in parts:
@@ -85,10 +112,21 @@ def merge_tuple(stars, *items):
 
     def back(ct, store):
         if ct is None:
-            return (None,) * (1 + len(items))
-        return (None, *spread(ct, stars, items, sizes, store))
+            cts = [None for _ in items]
+        else:
+            cts = spread(ct, stars, items, sizes, store)
+        for i in range(len(items) - 1, -1, -1):
+            inner = solids[i][1]
+            if inner is not None:
+                cts[i] = inner(None, store)[0]
+        return (None, *cts)
 
     return merged, back
+
+
+def solid(value):
+    """An iterable as one whose items have places, and the pullback of that."""
+    return call(listed, value) if is_own_iterable(value) else (value, None)
 
 
 def spread(ct, stars, items, sizes, store):
@@ -105,6 +143,10 @@ def is_own_iterable(value) -> bool:
     """Is `value` an object whose iteration is written in Python, or an iterator of ours?"""
     method = getattr(type(value), "__iter__", None)
     return type(method) is FunctionType and space_of(type(value)) is None
+
+
+def listed(values):
+    return [value for value in values]
 
 
 def unpack_list(value, count):
@@ -250,6 +292,9 @@ def getitem(owner, index):
     if isinstance(owner, list):
         return list_item(owner, index)
     if isinstance(owner, dict):
+        missing = getattr(kind, "__missing__", None)
+        if type(missing) is FunctionType and index not in owner:
+            return call(missing, owner, index)
 
         def back_subclass(ct, store):
             store.add(owner, index, ct)
@@ -357,19 +402,43 @@ def update_item(owner, index, value):
 @augments(prims.put_item)
 def put_item(owner, index, value):
     """Put a changed array back where it was read; anything else changed in place."""
-    if space_of(type(value)) is None:
+    if space_of(type(value)) is None or reads_copy(owner, index):
         return owner, lambda ct, store: (ct, None, None)
     return update_item(owner, index, value)
+
+
+def reads_copy(owner, index) -> bool:
+    """Is `owner[index]` of an array a copy of its items, so that changing it changes nothing?
+
+    JAX's arrays never change; there, a nested item is put back whatever the index is.
+    """
+    if not is_changeable(owner):
+        return False
+    parts = index if isinstance(index, tuple) else (index,)
+    return not all([type(part) in BASIC or isinstance(part, Integral) for part in parts])
+
+
+BASIC = (int, slice, type(None), type(...))
 
 
 @augments(prims.put_attribute)
 def put_attribute(owner, name, value):
     if space_of(type(value)) is None:
         return None, nothing(3)
-    return call(setattr, owner, name, value)
+    if isinstance(owner, tuple) or type(getattr(type(owner), name, None)) is property:
+        what = "a named tuple" if isinstance(owner, tuple) else f"the property `{name}`"
+        raise NotDifferentiable(
+            f"an item of an array is assigned that was read from {what}.",
+            where=user_line(),
+            hint="Give the array a name first: `y = owner.attribute.copy()`.",
+        )
+    if isinstance(owner, type | ModuleType) or space_of(type(owner)) is not None:
+        return call(setattr, owner, name, value)
+    return call(object.__setattr__, owner, name, value)
 
 
 def set_slice(owner, index, value):
+    value, solidify = solid(value)
     items = tuple(value)
     before = len(owner)
     places = range(before)[index]
@@ -389,7 +458,8 @@ def set_slice(owner, index, value):
             kept = [*cts[:start], *[None] * len(places), *cts[start + len(items) :]]
             for i, part in enumerate(kept):
                 store.add(owner, i, part)
-        return None, None, give_back(value, tuple(taken), store)
+        whole = give_back(value, tuple(taken), store)
+        return None, None, whole if solidify is None else solidify(None, store)[0]
 
     return None, back
 
@@ -400,8 +470,7 @@ def delitem(owner, index):
         _, inner = list_pop(owner, index)
         return None, lambda ct, store: (inner(None, store)[0], None)
     if isinstance(owner, list):
-        _, inner = set_slice(owner, index, ())
-        return None, lambda ct, store: (inner(ct, store)[0], None)
+        return delete_slice(owner, index)
     if isinstance(owner, dict):
         del owner[index]
 
@@ -415,6 +484,21 @@ def delitem(owner, index):
         return call(method, owner, index)
     del owner[index]
     return None, nothing(2)
+
+
+def delete_slice(owner, index):
+    """`del owner[i:j:k]`."""
+    before = len(owner)
+    kept = [i for i in range(before) if i not in range(before)[index]]
+    del owner[index]
+
+    def back(ct, store):
+        cts = [store.take(owner, i) for i in range(len(kept))]
+        for place, part in zip(kept, cts, strict=True):
+            store.add(owner, place, part)
+        return NONE2
+
+    return None, back
 
 
 # -- methods of lists ------------------------------------------------------------------------------
@@ -443,13 +527,15 @@ def list_append(owner, value):
 
 @augments(list.extend)
 def list_extend(owner, values):
+    values, solidify = solid(values)
     items = tuple(values)
     start = len(owner)
     owner.extend(items)
 
     def back(ct, store):
         cts = tuple([store.take(owner, start + i) for i in range(len(items))])
-        return None, give_back(values, cts, store)
+        whole = give_back(values, cts, store)
+        return None, whole if solidify is None else solidify(None, store)[0]
 
     return None, back
 
@@ -519,18 +605,27 @@ def list_copy(owner):
     return made, back
 
 
+def keys_of(key, values):
+    return [key(item) for item in values]
+
+
 @augments(list.sort)
 def list_sort(owner, **options):
     values = list(owner)
     key, reverse = options.get("key"), options.get("reverse", False)
-    keys = values if key is None else [key(item) for item in values]
+    keys, keyed = (values, None) if key is None else call(keys_of, key, values)
     order = sorted(range(len(values)), key=lambda i: keys[i], reverse=reverse)
     owner[:] = [values[i] for i in order]
     place = {old: new for new, old in enumerate(order)}
 
     def back(ct, store):
         moved(store, owner, len(values), len(values), lambda i: place[i])
-        return (None,) * (1 + len(options))
+        if keyed is None:
+            return (None,) * (1 + len(options))
+        own, _ = keyed(None, store)
+        for i in range(len(values)):
+            store.add(owner, i, store.take(values, i))
+        return (None, *[own if name == "key" else None for name in options])
 
     return None, back
 
@@ -604,18 +699,6 @@ def dict_update(owner, *others, **named):
     return y, back
 
 
-@augments(dict.values)
-def dict_values(owner):
-    keys = tuple(owner)
-    return call(lambda owner: [owner[key] for key in keys], owner)
-
-
-@augments(dict.items)
-def dict_items(owner):
-    keys = tuple(owner)
-    return call(lambda owner: [(key, owner[key]) for key in keys], owner)
-
-
 @augments(dict.copy)
 def dict_copy(owner):
     made = owner.copy()
@@ -644,202 +727,6 @@ def dict_clear(owner):
 
 for method in (dict.keys, list.index, list.count, tuple.index, tuple.count):
     AUGMENTED[method] = no_back(method)
-
-
-# -- iteration -------------------------------------------------------------------------------------
-
-
-def no_item(ct, store):
-    return (None,)
-
-
-def list_pairs(values):
-    """Items of a list: their cotangents go into the store, at the place they were read from."""
-    for index, item in enumerate(values):
-
-        def back(ct, store, index=index):
-            store.add(values, index, ct)
-            return (None,)
-
-        yield item, back
-
-
-def tuple_pairs(values):
-    count = len(values)
-    for index, item in enumerate(values):
-
-        def back(ct, store, index=index):
-            if ct is None:
-                return (None,)
-            return ((None,) * index + (ct,) + (None,) * (count - index - 1),)
-
-        yield item, back
-
-
-def array_pairs(values):
-    form = form_of(values)
-    for index, item in enumerate(values):
-
-        def back(ct, store, index=index):
-            return (None,) if ct is None else (Indexed(form, index, ct),)
-
-        yield item, back
-
-
-@augments("items")
-def pairs(values) -> Iterator:
-    """Items and pullbacks of any iterable."""
-    if isinstance(values, tuple):
-        return tuple_pairs(values)
-    if isinstance(values, list):
-        return list_pairs(values)
-    if space_of(type(values)) is not None:
-        return array_pairs(values)
-    if isinstance(values, Paired):
-        return values.twice()
-    if isinstance(values, Cursor):
-        return cursor_pairs(values)
-    method = getattr(type(values), "__iter__", None)
-    if type(method) is FunctionType:
-        return user_pairs(values, method)
-    return inert_pairs(values)
-
-
-def inert_pairs(values):
-    for item in values:
-        if carries(item):
-            raise NotDifferentiable(
-                f"iteration over a {type(values).__name__} whose items carry a derivative is not "
-                "covered by the automatic differentiation.",
-                where=user_line(),
-                hint="Make it a list first.",
-            )
-        yield item, no_item
-
-
-def user_pairs(values, method):
-    """Items of an object of a class with `__iter__`, by what that returns."""
-    iterator, inner = call(method, values)
-    if type(getattr(type(iterator), "__next__", None)) is FunctionType:
-        found = pairs_of_next(iterator)
-    else:
-        found = pairs(iterator)
-    first = True
-    for item, own in found:
-        yield item, back_of_first(own, inner) if first else own
-        first = False
-
-
-def back_of_first(own, inner):
-    """The first item is the last one in reverse; making the iterator is reversed after it."""
-
-    def back(ct, store):
-        inner(own(ct, store)[0], store)
-        return (None,)
-
-    return back
-
-
-def pairs_of_next(iterator):
-    """Items of an iterator that is written in Python."""
-    method = type(iterator).__next__
-    while True:
-        try:
-            item, inner = call(method, iterator)
-        except StopIteration:
-            return
-        yield item, lambda ct, store, inner=inner: (inner(ct, store)[0],)
-
-
-class Cursor:
-    """What `iter(values)` gives under differentiation: a list and a place in it."""
-
-    def __init__(self, items):
-        self.items, self.place = items, 0
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        if self.place >= len(self.items):
-            raise StopIteration
-        self.place += 1
-        return self.items[self.place - 1]
-
-
-def cursor_pairs(cursor):
-    """The items that are left."""
-    while cursor.place < len(cursor.items):
-        index = cursor.place
-        cursor.place += 1
-
-        def back(ct, store, index=index):
-            store.add(cursor.items, index, ct)
-            return (None,)
-
-        yield cursor.items[index], back
-
-
-@augments(iter)
-def iter_(values):
-    """`iter(values)`; an iterator that is handed in stays what it is."""
-    known = isinstance(values, list | tuple | dict) or space_of(type(values)) is not None
-    if not known:
-        method = getattr(type(values), "__iter__", None)
-        if type(method) is FunctionType:
-            return call(method, values)
-        return iter(values), nothing(1)
-    items = list(sequence(values))
-    count = len(items)
-
-    def back(ct, store):
-        cts = tuple([store.take(items, i) for i in range(count)])
-        return (None if isinstance(values, dict) else give_back(values, cts, store),)
-
-    return Cursor(items), back
-
-
-@augments(next)
-def next_(iterator, *default):
-    method = type(iterator).__next__
-    if type(method) is FunctionType:
-        if default and isinstance(iterator, Cursor) and iterator.place >= len(iterator.items):
-            return default[0], lambda ct, store: (None, ct)
-        y, inner = call(method, iterator)
-        return y, lambda ct, store: (*inner(ct, store), *[None for _ in default])
-    y = next(iterator, *default)
-    if carries(y):
-        raise not_differentiable(next)
-    return y, nothing(1 + len(default))
-
-
-class Paired:
-    """Pairs of items and pullbacks, as an iterable that can be differentiated in turn."""
-
-    def __init__(self, values):
-        self.values = values
-
-    def __iter__(self):
-        return pairs(self.values)
-
-    def twice(self):
-        """Pairs of a pair and its pullback."""
-        for pair in pairs(self.values):
-
-            def back(ct, store, inner=pair[1]):
-                return (None,) if ct is None else inner(ct[0], store)
-
-            yield pair, back
-
-
-@augments(items)
-def items_again(values):
-    """`items` itself: the reverse of a loop that an earlier differentiation made."""
-
-    def back(ct, store):
-        return (ct,)
-
-    return Paired(values), back
 
 
 # -- concatenation and repetition ------------------------------------------------------------------
@@ -917,7 +804,7 @@ def unpack_star_items(items, before, after):
 
 
 AUGMENTED[unpack_items], AUGMENTED[unpack_star_items] = unpack, unpack_star
-inert(is_own_iterable)
+inert(is_own_iterable, reads_copy)
 ADD, MUL = prims.BINARY[ast.Add], prims.BINARY[ast.Mult]
 for kind in (tuple, list):
     AUGMENTED[ADD, kind, kind] = concatenate(kind)

@@ -6,6 +6,7 @@ import cmath
 import math
 
 from flux.ad.registry import ATTRIBUTES, AUGMENTED, inert
+from flux.ad.runtime import call
 from flux.ad.scalars import SLOPES
 from flux.ad.spaces import project
 
@@ -33,14 +34,14 @@ def scalar(f, slope):
 scalar(math.sin, lambda x, y: math.cos(x))
 scalar(math.cos, lambda x, y: -math.sin(x))
 scalar(math.tan, lambda x, y: 1 + y * y)
-scalar(math.asin, lambda x, y: 1 / math.sqrt(1 - x * x))
-scalar(math.acos, lambda x, y: -1 / math.sqrt(1 - x * x))
+scalar(math.asin, lambda x, y: 1 / math.sqrt(1 - x * x) if abs(x) < 1 else math.inf)
+scalar(math.acos, lambda x, y: -1 / math.sqrt(1 - x * x) if abs(x) < 1 else -math.inf)
 scalar(math.atan, lambda x, y: 1 / (1 + x * x))
 scalar(math.sinh, lambda x, y: math.cosh(x))
 scalar(math.cosh, lambda x, y: math.sinh(x))
 scalar(math.tanh, lambda x, y: 1 - y * y)
 scalar(math.asinh, lambda x, y: 1 / math.sqrt(1 + x * x))
-scalar(math.acosh, lambda x, y: 1 / math.sqrt(x * x - 1))
+scalar(math.acosh, lambda x, y: 1 / math.sqrt(x * x - 1) if x > 1 else math.inf)
 scalar(math.atanh, lambda x, y: 1 / (1 - x * x))
 scalar(math.exp, lambda x, y: y)
 scalar(math.exp2, lambda x, y: y * math.log(2))
@@ -79,7 +80,10 @@ def pair(f, left, right):
 
 pair(math.pow, lambda x, z, y: z * math.pow(x, z - 1) if z else 0.0,
      lambda x, z, y: y * math.log(x) if x > 0 else 0.0)  # fmt: skip
-pair(math.atan2, lambda x, z, y: z / (x * x + z * z), lambda x, z, y: -x / (x * x + z * z))
+pair(math.atan2, lambda x, z, y: z / (x * x + z * z) if x or z else math.nan,
+     lambda x, z, y: -x / (x * x + z * z) if x or z else math.nan)  # fmt: skip
+pair(math.remainder, lambda x, z, y: 1.0, lambda x, z, y: -float(round((x - y) / z)))
+pair(math.ldexp, lambda x, z, y: math.ldexp(1.0, z), lambda x, z, y: 0.0)
 pair(math.fmod, lambda x, z, y: 1.0, lambda x, z, y: -float(math.trunc(x / z)))
 pair(math.copysign, lambda x, z, y: math.copysign(1.0, x) * math.copysign(1.0, z),
      lambda x, z, y: 0.0)  # fmt: skip
@@ -91,7 +95,7 @@ def hypot(*values):
     def back(ct, store):
         if ct is None:
             return (None,) * len(values)
-        return tuple([project(ct * v / y, v) for v in values])
+        return tuple([project(ct * (v / y) if y else math.nan, v) for v in values])
 
     return y, back
 
@@ -114,6 +118,25 @@ def log(x, *base):
 
 
 AUGMENTED[math.log] = log
+
+
+def dist(p, q):
+    """The distance of two points."""
+    return math.hypot(*[a - b for a, b in zip(p, q, strict=True)])
+
+
+def modf(x):
+    """The part after the point and the one before it."""
+    parts = math.modf(x)
+
+    def back(ct, store):
+        return (None if ct is None or ct[0] is None else project(ct[0], x),)
+
+    return parts, back
+
+
+AUGMENTED[math.dist] = lambda p, q: call(dist, p, q)
+AUGMENTED[math.modf] = modf
 SLOPES["log"] = lambda x, y: 1 / x
 inert(math.floor, math.ceil, math.trunc, math.isnan, math.isinf, math.isfinite, math.isclose,
       math.gcd, math.comb, math.factorial, math.isqrt, math.perm, math.lcm)  # fmt: skip

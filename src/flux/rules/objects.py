@@ -18,6 +18,7 @@ from flux.ad.spaces import SPACES, space_of
 from flux.ad.store import instance_dict
 from flux.errors import NotDifferentiable, user_line
 from flux.ir import prims
+from flux.ir.sharing import BELIEVED, keep
 from flux.tree.objects import is_filled
 
 __all__ = ["getattr_", "method_call"]
@@ -60,10 +61,13 @@ def getattr_(owner, name, *default) -> Any:
         y, own = rule(owner)
     elif type(hook) is FunctionType and not isinstance(owner, ModuleType | type):
         y, own = call(hook, owner, name)
-    elif of_class(kind, name) is None and missing(kind, owner, name):
+    elif not in_class(kind, name) and missing(kind, owner, name):
         y, own = call(kind.__getattr__, owner, name)
     else:
-        return object_getattribute(owner, name)
+        y, own = object_getattribute(owner, name)
+        if name in BELIEVED:
+            keep(y)
+        return y, own
     return y, lambda ct, store: (own(ct, store)[0], None)
 
 
@@ -115,6 +119,11 @@ def of_class(kind, name):
         if name in cls.__dict__:
             return cls.__dict__[name]
     return None
+
+
+def in_class(kind, name) -> bool:
+    """Does the class itself hold something under `name`, be it `None`?"""
+    return any([name in cls.__dict__ for cls in kind.__mro__])
 
 
 def has_getter(found, owner, name) -> bool:
@@ -278,6 +287,13 @@ def is_frozen(kind) -> bool:
 
 @augments(prims.delattr_, delattr)
 def delattr_(owner, name):
+    found = of_class(type(owner), name)
+    if type(found) is property and found.fdel is not None:
+        y, inner = call(found.fdel, owner)
+        return y, lambda ct, store: (inner(ct, store)[0], None)
+    hook = type(owner).__delattr__
+    if type(hook) is FunctionType and not is_frozen(type(owner)):
+        return call(hook, owner, name)
     delattr(owner, name)
 
     def back(ct, store):
@@ -306,6 +322,9 @@ def method_call(owner, name, *args, **keywords):
     bound = getattr(owner, name)
     if type(bound) is MethodType:
         y, inner = call(bound.__func__, bound.__self__, *args, **keywords)
+        if name in BELIEVED:
+            for value in (y, *args, *keywords.values()):
+                keep(value)
         return y, after_name(inner) if bound.__self__ is owner else without_self(inner)
     if type(bound) is BuiltinFunctionType and not isinstance(owner, type):
         return builtin_method(found, owner, bound, args, keywords)

@@ -12,13 +12,14 @@ from collections.abc import Callable
 from types import FunctionType
 
 from flux.ad.cotangents import dense
-from flux.ad.registry import AUGMENTED
+from flux.ad.registry import AUGMENTED, inert
 from flux.ad.runtime import call, carries, not_differentiable
 from flux.ad.spaces import VALUE, project, space_of
 from flux.errors import NotDifferentiable, user_line
 from flux.ir import prims
+from flux.ir.sharing import keep
 
-__all__ = ["matmul_cotangents", "plain"]
+__all__ = ["LOGARITHMS", "PRODUCTS", "SLOPES", "matmul_cotangents", "plain"]
 
 NONE2 = (None, None)
 
@@ -104,7 +105,13 @@ def power_slope(a, b):
             return 2 * a
         if b == 1:
             return 1
-        return 0 * a if b == 0 else b * a ** (b - 1)
+        if b == 0:
+            return 0 * a
+        if type(a) is float and a == 0.0 and 0 < b < 1:
+            return math.inf
+        return b * a ** (b - 1)
+    if type(b) in SLOPES:
+        return SLOPES[type(b)](a, b)
     safe = b + (b == 0)
     return b * a ** (safe - 1)
 
@@ -119,6 +126,10 @@ def log_or_zero(a):
 
 LOGARITHMS: dict[type, Callable] = {}
 """By array type: the logarithm of an array, 0 where the array is 0. Filled by the rule rooms."""
+SLOPES: dict[type, Callable] = {}
+"""By type of an array `b` that adds no truth values: `b * a**(b-1)`, 0 where `b` is 0."""
+PRODUCTS: dict[type, tuple[Callable, Callable]] = {}
+"""By type of arrays without the method `swapaxes`: `matmul_left` and `matmul_right`."""
 
 
 def missing_log(a):
@@ -143,6 +154,8 @@ def matmul(a, b):
 
 def matmul_left(ct, a, b):
     """The cotangent of `a` in `a @ b`."""
+    if type(b) in PRODUCTS:
+        return PRODUCTS[type(b)][0](ct, a, b)
     if b.ndim == 1:
         return project(ct * b if a.ndim == 1 else ct[..., None] * b, a)
     if a.ndim == 1:
@@ -152,6 +165,8 @@ def matmul_left(ct, a, b):
 
 def matmul_right(ct, a, b):
     """The cotangent of `b` in `a @ b`; for a matrix `b` one product over all leading axes."""
+    if type(a) in PRODUCTS:
+        return PRODUCTS[type(a)][1](ct, a, b)
     if a.ndim == 1:
         return project(ct * a if b.ndim == 1 else a[:, None] * ct[..., None, :], b)
     if b.ndim == 1:
@@ -391,6 +406,8 @@ def by_class(prim, a, b):
         y, inner = call(method, first, second)
         if y is NotImplemented:
             continue
+        keep(a)
+        keep(b)
         return y, _in_order(inner, swapped)
     if carries(a) or carries(b):
         raise not_differentiable(op)
@@ -450,6 +467,7 @@ def inplace(prim, name):
         method = getattr(type(a), name, None)
         if type(method) is FunctionType:
             y, inner = call(method, a, b)
+            keep(b)
             if y is not NotImplemented:
                 return y, _in_order(inner, False)
         return AUGMENTED[prim](a, b)
@@ -486,3 +504,4 @@ for prim in prims.UNARY.values():
     rule = {"neg": neg, "pos": pos, "invert": invert}[prim.name]
     AUGMENTED[prim] = AUGMENTED[prim.fn] = rule
 AUGMENTED[abs] = AUGMENTED[operator.abs] = absolute
+inert(keep)

@@ -2,7 +2,9 @@
 
 A callback is any callable that takes the `Run`; `train` calls it after each epoch, its method
 `step` after each step, and its method `end` when training is over. One that returns `True` ends the
-run.
+run. One that remembers something from call to call has methods `state_dict`, which returns it in
+arrays, numbers, strings, lists and dicts, and `load_state_dict`: a run that is resumed then goes on
+as if there had been no break.
 
 >>> import flux, numpy as np
 >>> x = np.linspace(-1, 1, 8, dtype=np.float32)
@@ -25,11 +27,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from flux.errors import FluxError
-from flux.io import save
+from flux.errors import FluxError, suggests_names
+from flux.io.convert import from_host, to_host
+from flux.io.structure import replace_arrays
 from flux.optim.optimiser import Optimiser, adjust
 from flux.train.events import EventFile
 from flux.train.loop import Run
+from flux.train.resume import checkpoint_every
 from flux.train.step import is_array
 from flux.tree.walk import places
 
@@ -37,6 +41,7 @@ __all__ = [
     "checkpoint_every", "early_stopping", "patience", "plateau", "plot_history", "tensorboard",
     "throttle",
 ]  # fmt: skip
+suggests_names(__name__)
 
 Score = str | Callable[[Run], Any]
 
@@ -62,13 +67,20 @@ class Watch:
 
     def better(self, run: Run) -> bool:
         """Is it better than ever, by more than `min_delta`? A score that is NaN never is."""
-        if run is not self.run:
-            self.best, self.waited, self.run = math.inf, 0, run
+        if self.run is not None and run is not self.run:
+            self.best, self.waited = math.inf, 0
+        self.run = run
         value = self.sign * value_of(self.score, run)
         better = value < self.best - self.min_delta
         self.best = value if better else self.best
         self.waited = 0 if better else self.waited + 1
         return better
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "waited": self.waited}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best, self.waited, self.run = state["best"], state["waited"], None
 
 
 def value_of(score: Score, run: Run) -> float:
@@ -117,38 +129,55 @@ class early_stopping:
     ):
         self.watch = Watch("early_stopping", score, mode, min_delta)
         self.patience, self.restore_best = patience, restore_best
-        self.kept: list[tuple[Any, Any]] = []
+        self.kept: dict[str, Any] = {}
 
     def __call__(self, run: Run) -> bool:
         if self.watch.better(run) and self.restore_best:
-            copies: dict[int, Any] = {}  # an array in two places stays one
-            for place in (found := list(places([run.model], is_array))):
-                copies.setdefault(id(place.value), place.value.copy())
-            self.kept = [(place, copies[id(place.value)]) for place in found]
+            found = {id(place.value): place for place in places([run.model], is_array)}
+            self.kept = {place.name: place.value.copy() for place in found.values()}
         return self.watch.waited >= self.patience
 
     def end(self, run: Run) -> None:
         """Put the best arrays back."""
-        for place, array in self.kept if run.finished else ():
-            place.put(array)
-        self.kept = []
+        found = list(places([run.model], is_array)) if run.finished else []
+        kept = [(place.value, self.kept.get(place.name)) for place in found]
+        new = {id(old): like(old, best) for old, best in kept if best is not None}
+        replace_arrays(run.model, new)
+        self.kept = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"watch": self.watch.state_dict(), "kept": self.kept}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.watch.load_state_dict(state["watch"])
+        self.kept = state["kept"]
 
 
-def patience(predicate: Callable[[Run], bool], wait: int) -> Callable[[Run], bool]:
+def like(array, kept):
+    """`kept`, which may have been read from a file, in the library of `array`."""
+    return kept if type(kept) is type(array) else from_host(to_host(kept), array)
+
+
+class patience:
     """End the run when `predicate(run)` has been true after so many epochs in a row.
 
     >>> rising = patience(lambda history: history[-1] > history[-2], 2)
     >>> [rising(losses) for losses in ([1, 2], [2, 1], [1, 2], [2, 3])]
     [False, False, False, True]
     """
-    count = 0
 
-    def callback(run: Run) -> bool:
-        nonlocal count
-        count = count + 1 if predicate(run) else 0
-        return count >= wait
+    def __init__(self, predicate: Callable[[Run], bool], wait: int):
+        self.predicate, self.wait, self.count = predicate, wait, 0
 
-    return callback
+    def __call__(self, run: Run) -> bool:
+        self.count = self.count + 1 if self.predicate(run) else 0
+        return self.count >= self.wait
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"count": self.count}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.count = state["count"]
 
 
 class plateau:
@@ -199,6 +228,12 @@ class plateau:
             rate = self.opt.hyper["lr"]
             adjust(self.opt, min(rate, max(rate * self.factor, self.lowest)))
 
+    def state_dict(self) -> dict[str, Any]:
+        return self.watch.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.watch.load_state_dict(state)
+
 
 class throttle:
     """Call `f(run)` after steps, but only if the last call is some seconds ago.
@@ -227,83 +262,6 @@ class throttle:
         return self.step(run)
 
 
-class checkpoint_every:
-    """Save model and optimiser every so many epochs, or steps, with `flux.save`.
-
-    The file holds, as extra values, `epoch`, the number of whole epochs that are done, and `step`,
-    that of steps; `flux.restore` returns them.
-
-    Args:
-        path: the file, in which `{epoch}` and `{step}` stand for these numbers; without them, the
-            same file is replaced. Its folder is made if it is not there.
-        epochs: how many epochs apart; 1 if neither is given.
-        steps: how many steps apart.
-        keep: how many files of this run are kept, the latest ones; all if not given.
-        resumed: what `flux.restore` returned, for a run that goes on; it counts on from there.
-
-    Raises: `ValueError` for another name in braces.
-
-    >>> import flux, numpy as np, tempfile
-    >>> def loss(model, x):
-    ...     return ((model["w"] - x) ** 2).sum()
-    >>> model = {"w": np.zeros(2, np.float32)}
-    >>> opt = flux.setup(flux.optim.Descent(), model)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     every = checkpoint_every(f"{folder}/{{epoch:03}}.safetensors", epochs=2, keep=2)
-    ...     train = flux.train(loss, model, [np.ones(2, np.float32)], opt, epochs=7,
-    ...                        callbacks=[every], progress=False)
-    ...     sorted(path.name for path in Path(folder).iterdir())
-    ['004.safetensors', '006.safetensors']
-    """
-
-    def __init__(
-        self,
-        path: str | os.PathLike,
-        *,
-        epochs: int | None = None,
-        steps: int | None = None,
-        keep: int | None = None,
-        resumed: dict[str, Any] | None = None,
-    ):
-        self.path, self.steps = os.fspath(path), steps
-        self.epochs = 1 if epochs is None and steps is None else epochs
-        for name, value in {"epochs": epochs, "steps": steps, "keep": keep}.items():
-            if value is not None and value < 1:
-                raise ValueError(f"checkpoint_every: {name} must be at least 1, got {value}.")
-        self.keep, self.before = keep, resumed or {}
-        self.written: list[Path] = []
-        self.named(0, 0)
-
-    def named(self, epoch: int, step: int) -> Path:
-        try:
-            return Path(self.path.format(epoch=epoch, step=step))
-        except (LookupError, ValueError):
-            raise ValueError(
-                f"checkpoint_every: in the path, {{epoch}} and {{step}} may stand in braces; got "
-                f"{self.path!r}."
-            ) from None
-
-    def step(self, run: Run) -> None:
-        """After a step."""
-        if self.steps and run.step % self.steps == 0:
-            self.save(run, run.epoch - 1)
-
-    def __call__(self, run: Run) -> None:
-        if self.epochs and run.epoch % self.epochs == 0:
-            self.save(run, run.epoch)
-
-    def save(self, run: Run, epoch: int) -> None:
-        """Write the file of now, and remove the oldest beyond `keep`."""
-        epoch += self.before.get("epoch", 0)
-        step = run.step + self.before.get("step", 0)
-        path = self.named(epoch, step)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save(path, run.model, run.opt, epoch=epoch, step=step)
-        self.written = [other for other in self.written if other != path] + [path]
-        while self.keep and len(self.written) > self.keep:
-            self.written.pop(0).unlink(missing_ok=True)
-
-
 class tensorboard:
     """Write the run for TensorBoard, which reads it with `tensorboard --logdir folder`.
 
@@ -311,16 +269,15 @@ class tensorboard:
     `hyper/lr` and other hyperparameters, and `steps_per_second`; all over the number of steps.
 
     Args:
-        folder: a folder of its own for each run.
-        resumed: what `flux.restore` returned, for a run that goes on; it counts on from there.
+        folder: a folder of its own for each run; one that is resumed goes on in its folder.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, tensorboard(folder) as board:
     ...     board.scalar("held-out accuracy", 0.98, step=100)  # whatever else is to be seen
     """
 
-    def __init__(self, folder: str | os.PathLike, *, resumed: dict[str, Any] | None = None):
-        self.folder, self.before = folder, (resumed or {}).get("step", 0)
+    def __init__(self, folder: str | os.PathLike):
+        self.folder = folder
         self.file: EventFile | None = None
         self.seen = 0
 
@@ -332,13 +289,14 @@ class tensorboard:
 
     def step(self, run: Run) -> None:
         """The losses that are known by now: that of the last step is when the next one runs."""
+        self.seen = max(self.seen, run.history.before)
         for number, loss in enumerate(run.history.loss[self.seen :], self.seen + 1):
-            self.scalar("loss/step", loss, self.before + number)
+            self.scalar("loss/step", loss, number)
         self.seen = len(run.history.loss)
 
     def __call__(self, run: Run) -> None:
         self.step(run)
-        history, step = run.history, self.before + run.step
+        history, step = run.history, run.step
         hyper = {f"hyper/{name}": value for name, value in run.opt.hyper.items()}
         means = {name: values[-1] for name, values in history.metrics.items()}
         speed = {"steps_per_second": history.steps_per_second}

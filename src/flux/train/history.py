@@ -19,7 +19,8 @@ class History:
         epoch_loss: the mean of each epoch.
         ends: how many steps were done at the end of each epoch.
         metrics: for each metric the mean of each epoch.
-        steps_per_second: without the first step, which compiles.
+        steps_per_second: without the first step, which compiles; of a run that was resumed, since
+            then.
     """
 
     def __init__(self):
@@ -30,7 +31,7 @@ class History:
         self.collected: dict[str, list[Any]] = {}
         self.since: float | None = None
         self.until = 0.0
-        self.first = 0
+        self.first = self.before = 0
 
     def __repr__(self):
         last = f", loss {self.epoch_loss[-1]:.4g}" if self.epoch_loss else ""
@@ -39,7 +40,7 @@ class History:
     @property
     def steps_per_second(self) -> float:
         seconds = self.until - (self.since or self.until)
-        return (len(self.loss) - 1) / seconds if seconds > 0 else 0.0
+        return (len(self.loss) - self.before - 1) / seconds if seconds > 0 else 0.0
 
     def plot(self, path: str | os.PathLike) -> None:
         """Write a picture of the loss by step and by epoch, and of each metric.
@@ -73,3 +74,21 @@ class History:
         for name, values in self.collected.items():
             mean = float(np.mean([float(value) for value in values]))
             self.metrics.setdefault(name, []).append(mean)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it."""
+        collected = {name: [float(v) for v in values] for name, values in self.collected.items()}
+        return {
+            "loss": np.asarray(self.loss, np.float64),
+            "ends": self.ends,
+            "epoch_loss": self.epoch_loss,
+            "metrics": self.metrics,
+            "collected": collected,
+            "first": self.first,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned."""
+        self.__dict__.update(state)
+        self.loss = state["loss"].tolist()
+        self.before = len(self.loss)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from types import FunctionType
 from typing import Any
 
-from flux.errors import FluxError, NonFiniteLoss, user_line
-from flux.optim.optimiser import Optimiser
+from flux.errors import ArgumentError, FluxError, NonFiniteLoss, brief, check_integer, user_line
+from flux.optim.optimiser import Optimiser, check_optimiser, matching
 from flux.train.history import History
 from flux.train.progress import Progress
+from flux.train.resume import go_on, rest_of
 from flux.train.step import RUNNING, as_batch, guarded_step, is_array
 
 __all__ = ["Run", "train"]
@@ -26,6 +29,7 @@ def train(
     epochs: int = 1,
     callbacks: Iterable[Callable[[Run], Any]] = (),
     progress: bool = True,
+    resume: str | os.PathLike | None = None,
 ) -> History:
     """Train a model, in place: for each batch loss, gradient and update, as one compiled program.
 
@@ -42,6 +46,11 @@ def train(
             a method `end` has that called when training is over, also when an exception ends it.
             `flux.callbacks` has the usual ones.
         progress: show the state while it runs.
+        resume: the path that `flux.callbacks.checkpoint_every` was given. If a file is there, the
+            run goes on from it, and ends with the numbers that it would have without the break:
+            model, optimiser, random state, place in the data, history and callbacks are those of
+            the file. Otherwise it begins. `epochs` counts all epochs, those of the file too. Data
+            other than a `DataLoader` must give the same batches in each epoch.
 
     Returns: the history: losses by step and by epoch, metrics, speed.
     Raises: `NonFiniteLoss` naming the batch, with `model` and `opt` as they were before it.
@@ -56,37 +65,47 @@ def train(
     >>> round(float(line["slope"]), 3), len(history.loss)
     (3.0, 50)
     """
-    check_arguments(loss, opt)
-    run = Run(loss, model, opt, epochs)
-    batches = [data] if isinstance(data, tuple) and all(map(is_array, data)) else data
-    callbacks = tuple(callbacks)
+    callbacks = list(callbacks)
+    check_arguments(loss, model, data, opt, epochs, callbacks)
+    data = [data] if isinstance(data, tuple) and all(map(is_array, data)) else data
+    run = Run(loss, model, opt, epochs, data, callbacks)
+    if resume is not None:
+        go_on(run, resume)
     with ExitStack() as stack:
-        for callback in callbacks:
+        for callback in run.callbacks:
             if hasattr(callback, "end"):
-                stack.callback(callback.end, run)  # type: ignore[attr-defined]
-        run.display = stack.enter_context(Progress(total(batches, epochs), enabled=progress))
-        for run.epoch in range(1, epochs + 1):
-            run.one_epoch(batches, callbacks)
-            if run.asked([callback(run) for callback in callbacks]):
-                break
+                stack.callback(callback.end, run)
+        run.display = stack.enter_context(Progress(total(data, epochs), enabled=progress))
+        while run.done < epochs and (run.batch or not run.stopped):
+            run.one_epoch()
         run.finished = True
     return run.history
 
 
-def check_arguments(loss, opt) -> None:
-    """Refuse a rule in the place of an optimiser, and something else in that of the loss."""
-    if not isinstance(opt, Optimiser):
-        raise FluxError(
-            f"train expected an optimiser, and got {opt!r}.",
-            where=user_line(),
-            hint="Make one of a rule and the model: opt = flux.setup(rule, model).",
-        )
-    if not callable(loss):
-        raise FluxError(
-            f"train expected a function as loss, and got a {type(loss).__name__}.",
-            where=user_line(),
-            hint="The order is flux.train(loss, model, data, opt).",
-        )
+ORDER = "flux.train(loss, model, data, opt)"
+
+
+def check_arguments(loss, model, data, opt, epochs, callbacks) -> None:
+    """Refuse arguments in another order, and what is no number of epochs and no callback."""
+    check_optimiser("train", opt, ORDER)
+    iterable = hasattr(data, "__iter__") or hasattr(data, "__getitem__")
+    found: list[tuple[str, Any, bool]] = [
+        ("a function as loss", loss, callable(loss)),
+        ("a model", model, not isinstance(model, FunctionType)),
+        ("batches as data", data, iterable),
+    ]
+    for callback in callbacks:
+        called = callable(callback) or hasattr(callback, "step") or hasattr(callback, "end")
+        found.append(("functions as callbacks", callback, called))
+    for expected, value, fits in found:
+        if not fits:
+            raise ArgumentError(
+                f"train expected {expected}, and got {brief(value)}.",
+                where=user_line(),
+                hint=f"The order is {ORDER}.",
+            )
+    check_integer("train", "epochs", epochs)
+    matching(opt, model)
 
 
 def total(batches, epochs: int) -> int | None:
@@ -102,31 +121,35 @@ class Run:
 
     Attributes:
         model, opt: what is trained, and its optimiser.
+        data, callbacks: as `train` got them, the callbacks in the order in which they are called.
         epoch, epochs: the epoch, from 1, and how many there are to be.
+        done: how many whole epochs are done.
         step: how many steps are done, in all epochs.
+        batch: how many batches of the epoch are done; 0 when it is over.
         history: what came of them.
         stopped: a callback has ended the run.
         finished: it has come to its end, and no exception has broken it off.
     """
 
-    def __init__(self, loss: Callable, model, opt: Optimiser, epochs: int):
-        self.loss, self.model, self.opt, self.epochs = loss, model, opt, epochs
-        self.epoch = self.step = self.batch = 0
+    def __init__(
+        self, loss: Callable, model, opt: Optimiser, epochs: int, data: Any = (), callbacks=()
+    ):
+        self.loss, self.model, self.opt, self.epochs, self.data = loss, model, opt, epochs, data
+        self.callbacks: list[Any] = sorted(callbacks, key=lambda c: getattr(c, "last", False))
+        self.epoch = self.done = self.step = self.batch = 0
         self.history = History()
         self.display: Any = None
+        self.batches: Any = None
         self.stopped = self.finished = False
         self.halted: Any = RUNNING
         self.unseen: tuple[Any, Any, int, tuple] | None = None
 
-    def one_epoch(self, batches: Iterable, callbacks: Iterable) -> None:
-        """Go through the data once."""
-        after = [callback.step for callback in callbacks if hasattr(callback, "step")]
-        self.batch = 0
-        self.history.begin()
-        for batch in batches:
-            self.one_step(as_batch(batch))
-            if after and self.asked([callback(self) for callback in after]):
-                break
+    def one_epoch(self) -> None:
+        """Go through the data once, or through what a run that goes on has left of them."""
+        self.epoch = self.done + 1
+        if not self.batch:
+            self.history.begin()
+        self.steps()
         if not self.batch:
             raise FluxError(
                 f"the data gave no batch in epoch {self.epoch}.",
@@ -134,6 +157,19 @@ class Run:
             )
         self.look()
         self.history.end()
+        self.done, self.batch = self.epoch, 0
+        self.ask(self.callbacks)
+
+    def steps(self) -> None:
+        """A step for each batch of the epoch, and the callbacks after each."""
+        after = [callback.step for callback in self.callbacks if hasattr(callback, "step")]
+        self.batches = rest_of(self.data, self.batch)
+        for batch in () if self.stopped else self.batches:
+            self.one_step(as_batch(batch))
+            self.ask(after)
+            if self.stopped:
+                break
+        self.batches = None
 
     def one_step(self, batch: tuple) -> None:
         value, self.halted = guarded_step(self.loss, self.model, batch, self.opt, self.halted, True)
@@ -170,10 +206,10 @@ class Run:
         except Exception:
             return  # the loss is not finite: that is what there is to say
 
-    def asked(self, answers: list) -> bool:
-        """Has a callback asked to stop?"""
-        self.stopped |= any(answer is True for answer in answers)
-        return self.stopped
+    def ask(self, callbacks: list) -> None:
+        """Call them; has one asked to stop?"""
+        for callback in callbacks:
+            self.stopped |= callback(self) is True
 
 
 def parts(value) -> tuple[Any, dict[str, Any]]:

@@ -39,8 +39,17 @@ def as_batch(batch) -> tuple:
     ((1, 2), (3,))
     """
     parts = batch if isinstance(batch, tuple | list) else (batch,)
-    foreign = (hasattr(part, "__array__") and not is_array(part) for part in parts)
-    return tuple([np.asarray(p) if f else p for p, f in zip(parts, foreign, strict=True)])
+    return tuple([own(part) for part in parts])
+
+
+def own(part):
+    """An array of another library, or a list, tuple or dict of them, as NumPy's."""
+    if type(part) is dict:
+        return {key: own(value) for key, value in part.items()}
+    if type(part) in (list, tuple):
+        return type(part)([own(value) for value in part])
+    foreign = hasattr(part, "__array__") and not is_array(part)
+    return np.asarray(part) if foreign else part
 
 
 RUNNING = np.zeros((), bool)
@@ -70,9 +79,12 @@ def guarded_step(
     def chosen(new, old):
         return new if new is old else jnp.where(halted, old, new)
 
+    changed: dict[int, Any] = {}  # an array in two places stays one
     for place, old in before:
         if (new := place.current()) is not old:
-            place.put(chosen(new, old))
+            if id(new) not in changed:
+                changed[id(new)] = new, chosen(new, old)
+            place.put(changed[id(new)][1])
     opt.state = jax.tree.map(chosen, opt.state, state)
     return value, halted
 

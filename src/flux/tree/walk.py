@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from types import FunctionType, MethodType
+from types import CellType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
-from flux.tree.objects import fields, is_namedtuple, is_object, set_field
+from flux.tree.objects import fields, is_filled, is_namedtuple, is_object, set_field
 
-__all__ = ["Place", "at_path", "children", "fmap", "modules", "places"]
+__all__ = ["Place", "at_path", "cell_of", "children", "containers", "objects", "places", "spelled"]
 
 
 class Place(NamedTuple):
@@ -80,7 +80,7 @@ def children(value) -> list[tuple[Any, Any, Any]] | None:
     if isinstance(value, FunctionType):
         names = value.__code__.co_freevars
         cells = zip(names, value.__closure__ or (), strict=True)
-        return [(cell, name, cell.cell_contents) for name, cell in cells if _filled(cell)]
+        return [(cell, name, cell.cell_contents) for name, cell in cells if is_filled(cell)]
     if isinstance(value, MethodType):
         return children(value.__self__)
     if isinstance(value, functools.partial):
@@ -92,14 +92,6 @@ def children(value) -> list[tuple[Any, Any, Any]] | None:
     if is_object(value):
         return [(value, name, part) for name, part in fields(value).items()]
     return None
-
-
-def _filled(cell) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018
-    except ValueError:
-        return False
-    return True
 
 
 def places(root, is_leaf: Callable[[Any], bool]) -> Iterator[Place]:
@@ -131,46 +123,48 @@ def places(root, is_leaf: Callable[[Any], bool]) -> Iterator[Place]:
 
 
 def at_path(tree, path: tuple):
-    """The part of `tree` at a path; `None` where a container on the way is `None`."""
+    """The part of a model, or of its gradient, at a path; `None` where a container is `None`.
+
+    The gradient of a function is a dict by name, that of a method the gradient of its object.
+    """
     for key in path:
+        if isinstance(tree, MethodType):
+            tree = tree.__self__
         if tree is None:
             return None
         if isinstance(tree, dict):
             tree = tree.get(key)
         elif isinstance(tree, list | tuple) and isinstance(key, int):
             tree = tree[key]
+        elif isinstance(tree, FunctionType):
+            tree = cell_of(tree, key).cell_contents
         else:
             tree = getattr(tree, key)
     return tree
 
 
-def modules(model) -> list[Any]:
-    """`model` and every object inside it, each once, parents first."""
-    found: list[Any] = []
+def cell_of(function: FunctionType, name: str) -> CellType:
+    """The cell of a captured variable."""
+    assert function.__closure__ is not None
+    return function.__closure__[function.__code__.co_freevars.index(name)]
+
+
+def containers(model) -> Iterator[tuple[Any, list[tuple[Any, Any, Any]]]]:
+    """Everything in `model` that holds something, with its `children`; each once, parents first."""
     seen: set[int] = set()
 
-    def visit(value) -> None:
-        if id(value) in seen:
-            return
-        parts = children(value)
+    def visit(value) -> Iterator[tuple[Any, list[tuple[Any, Any, Any]]]]:
+        parts = None if id(value) in seen else children(value)
         if parts is None:
             return
         seen.add(id(value))
-        if is_object(value):
-            found.append(value)
+        yield value, parts
         for _, _, part in parts:
-            visit(part)
+            yield from visit(part)
 
-    visit(model)
-    return found
+    return visit(model)
 
 
-def fmap(f: Callable, model, is_leaf: Callable[[Any], bool]):
-    """A copy of `model` with `f` applied to every leaf; what is shared stays shared."""
-    from copy import deepcopy
-
-    memo: dict[int, Any] = {}
-    for place in places(model, is_leaf):
-        if id(place.value) not in memo:
-            memo[id(place.value)] = f(place.value)
-    return deepcopy(model, memo)
+def objects(model) -> list[Any]:
+    """`model` and every object inside it, each once, parents first."""
+    return [value for value, _ in containers(model) if is_object(value)]

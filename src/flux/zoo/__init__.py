@@ -17,6 +17,10 @@ What it may offer besides:
   0 and 1, of shape (rows, columns, H, W) or (rows, columns, H, W, 3).
 - `READS`: the name of a data set in `flux.datasets` that is read from a folder, `--data`, and may
   take the place of `data`. `build(shape)` then takes the shape of an input.
+
+A model of another kind has, in the place of `data` and `loss`, a course of its own:
+`train(model, settings, *, progress)` trains it in place, and `report(model)` says, by name, how
+good it is. What `EXPECTED` counts is then said in its file.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 import jax
@@ -37,6 +38,7 @@ from flux.compiler.control.builtins import (
     zip_,
 )
 from flux.compiler.control.checks import none_inside_try
+from flux.compiler.control.growth import STACKING, stack_again
 from flux.compiler.control.iterables import (
     Numbered,
     Rows,
@@ -205,6 +207,14 @@ AUGMENTED_HERE = {
 }
 
 
+def of_items(f, args, keywords):
+    return runtime.call(jax_twin(f, (*args, *keywords.values())), *args, **keywords)
+
+
+for stacking in STACKING:
+    AUGMENTED_HERE[stacking] = stack_again(stacking, of_items)
+
+
 def here(f, args, keywords):
     """The augmented form of a function that is special where a program is made."""
     try:
@@ -227,7 +237,7 @@ def call(f, /, *args, **keywords):
     augmented = here(f, args, keywords)
     if augmented is not None:
         return augmented(*args, **keywords)
-    return runtime.call(jax_twin(f, (*args, *keywords.values())), *args, **keywords)
+    return of_items(f, args, keywords)
 
 
 MAKERS = (np.zeros, np.ones, np.full, np.empty, np.eye, np.identity, np.linspace)
@@ -273,6 +283,14 @@ def attempt(raised, error, fn, /, *args, **keywords):
         return AUGMENTED[prims.attempt](raised, error, fn, *args, **keywords)
 
 
+def method(owner, name, *args, **keywords):
+    """A function of a module is called as any other."""
+    if type(owner) is not ModuleType:
+        return AUGMENTED[prims.call_method](owner, name, *args, **keywords)
+    y, inner = call(getattr(owner, name), *args, **keywords)
+    return y, lambda ct, store: (None, None, *inner(ct, store))
+
+
 def update_item(owner, index, value):
     """A NumPy array that a traced value is written into becomes one of JAX's."""
     if isinstance(owner, np.ndarray) and has_traced((index, value)):
@@ -302,6 +320,7 @@ def write(program: Program, instead: dict[int, Any]) -> Emitted:
     callees = {
         **CALLEES,
         id(AUGMENTED[prims.attempt]): attempt,
+        id(AUGMENTED[prims.call_method]): method,
         id(AUGMENTED[prims.update_item]): update_item,
     }
     for side in (True, False):

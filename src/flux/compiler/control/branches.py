@@ -87,7 +87,7 @@ class Branch:
 
     def arrays(self, join: Join, first: Traced, second: Traced) -> list:
         """The outputs: one of the sides is run, or both where that costs less than a branch."""
-        if not join.slots:
+        if not join.slots and not first.jaxpr.effects and not second.jaxpr.effects:
             return []
 
         def side(run: Traced, refs):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import operator
 import types
@@ -13,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from flux.compiler.control.doubles import is_, is_not
+from flux.compiler.control.growth import STACKING, stack
 from flux.compiler.control.iterables import (
     Counting,
     Mapped,
@@ -169,6 +172,8 @@ PRIMS: dict[prims.Prim, Callable] = {
     prims.INERT_BUILTINS["int"]: int_,
     prims.INERT_BUILTINS["range"]: range_,
     sharing.guard: guard,
+    prims.COMPARE[ast.Is]: is_,
+    prims.COMPARE[ast.IsNot]: is_not,
     **{p: contains for p in prims.COMPARE.values() if p.name == "in"},
     **{p: lacks for p in prims.COMPARE.values() if p.name == "not in"},
     **{prims.TAKE_SIDE[s]: functools.partial(chosen, side=s) for s in (True, False)},
@@ -288,6 +293,10 @@ FUNCTIONS: dict[Any, Callable] = {
     any: truth_of_all(any, jnp.logical_or),
     all: truth_of_all(all, jnp.logical_and),
 }
+
+
+for stacking in STACKING:
+    FUNCTIONS[stacking] = stack(stacking, lambda f, args, named: twin(f, args)(*args, **named))
 
 
 def instead_of(f) -> Callable | None:

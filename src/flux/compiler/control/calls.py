@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import threading
 import weakref
+from collections.abc import Callable
 from types import FunctionType, MethodType
 from typing import Any
 
@@ -74,7 +75,11 @@ def method(owner, name: str, /, *args, **keywords):
 
 def is_ours_to_write(f: FunctionType) -> bool:
     """Is `f` the user's, or one of ours that calls the user's functions?"""
-    filename = f.__code__.co_filename
+    return is_written(f.__code__.co_filename)
+
+
+def is_written(filename: str) -> bool:
+    """Is what stands in a file the user's, or calls the user's functions?"""
     return is_users(filename) or filename.startswith(ROOMS)
 
 
@@ -87,16 +92,17 @@ def attempt(raised, error, fn, /, *args, **keywords):
 
 # -- how a function is written ---------------------------------------------------------------------
 
-FORMS: dict[int, tuple[Any, Form | None]] = {}
+FORMS: dict[tuple[int, Any], tuple[Any, Form | None]] = {}
 LOCK = threading.RLock()
 
 
 class Form:
-    """The code of a function, written with control flow as calls."""
+    """The code of a function, written with control flow as calls; or as `make` writes it."""
 
-    def __init__(self, f: FunctionType):
+    def __init__(self, f: FunctionType, make: Callable | None = None):
         self.program = parse(f)
-        self.emitted = emit(self.program, lambda program: RegionWriter(program, CONTROL))
+        make = make or (lambda program: RegionWriter(program, CONTROL))
+        self.emitted = emit(self.program, make)
         self.cells = runtime.cells_of(self.emitted.names)
 
     def bind(self, f: FunctionType) -> FunctionType:
@@ -110,14 +116,15 @@ def form_of(f: FunctionType) -> FunctionType | None:
     if not is_ours_to_write(f) or is_registered(f):
         return None
     code = f.__code__
-    found = FORMS.get(id(code))
+    make = getattr(getattr(runtime.STAGING, "write", None), "primal", None)
+    key = id(code), make
+    found = FORMS.get(key)
     if found is None:
         with LOCK:
             try:
-                form = Form(f)
+                form = Form(f, make)
             except FluxError:  # no source, or not covered: it runs as it is
                 form = None
-            key = id(code)
             reference = weakref.ref(code, lambda _, pop=FORMS.pop: pop(key, None))
             found = FORMS[key] = (reference, form)
     form = found[1]

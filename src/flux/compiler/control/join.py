@@ -184,12 +184,15 @@ class Join:
         slots: all outputs.
         outs: the traced arrays that the trace which is running hands over.
         changed: a join found something that the description did not hold before.
+        replaced: the error where a loop with no iteration must not be: it puts another object in
+            the place of one that something else may reach.
     """
 
     __constant__ = True
 
     def __init__(self, region: Region, known: dict[int, Any], loose: set[int] | None = None):
-        self.region, self.known, self.loose = region, known, loose or set()
+        self.region, self.known, self.loose = region, known, loose
+        self.replaced: StagingError | None = None
         self.slots: list[Slot] = []
         self.cotangents = region.cotangents
         self.origins: dict[int, tuple[Made, Any]] = {}
@@ -202,6 +205,7 @@ class Join:
         self.places: dict[int, Out] = {}
         self.memo: dict[Any, Any] = {}
         self.alive: list = []
+        self.partners: dict[int, Made] = {}
         self.links: list[tuple[Made, Made, Any]] = []
         self.side = "first"
         self.changed = False
@@ -337,6 +341,8 @@ class Join:
         if key in self.memo:
             return self.memo[key]
         self.alive.append((made, value))
+        if shape.mutable and self.partners.setdefault(id(value), made) is not made:
+            raise self.differ(path, made, value)  # one object there, and two here
         joined = Made(shape, []) if shape.mutable else None
         if joined is not None:
             self.memo[key] = joined
@@ -379,9 +385,14 @@ class Join:
         return self.join_made(made, value, path)
 
     def join_loose(self, first, shape: Container, value, path: str):
-        """An object that the loop was given, and another that takes its name."""
-        if id(first) not in self.loose or id(value) in self.known or id(first) in self.touched():
+        """An object that the loop was given, and another that takes its name or place.
+
+        One that something else may reach, too, is left to it, if there is an iteration at all.
+        """
+        if self.loose is None or id(value) in self.known or id(first) in self.touched():
             raise self.differ(path, Static(first), value)
+        if id(first) not in self.loose:
+            self.replaced = self.differ(path, Static(first), value)
         parts = [
             self.describe(part, path + name, carried=isinstance(part, ARRAYS))
             for _, part, name in shape.parts(first)

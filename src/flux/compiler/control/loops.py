@@ -18,6 +18,8 @@ from jax.core import Tracer
 
 from flux.compiler.control.branches import if_
 from flux.compiler.control.checks import current as current_checks
+from flux.compiler.control.doubles import note
+from flux.compiler.control.growth import Growth
 from flux.compiler.control.iterables import Sequence, staged
 from flux.compiler.control.join import ABSENT, Both, Join, Made, Out, Slot, build, resolve
 from flux.compiler.control.options import MOST_UNROLLED, current
@@ -183,6 +185,14 @@ def unsupported(region: Region) -> StagingError:
     )
 
 
+def growing(region: Region) -> StagingError:
+    return StagingError(
+        f"The list `{region.grows[0]}` grows in a loop whose length only the data decide.",
+        where=source_line(region.filename, region.where.line),
+        hint="Use an array of the greatest length and a count: `ys = ys.at[i].set(y)`.",
+    )
+
+
 # -- finding what is carried -----------------------------------------------------------------------
 
 
@@ -206,6 +216,7 @@ class Loop:
             self.join.describe(value, self.path(i), carried=True) for i, value in enumerate(inits)
         ]
         self.ys: list[Any] = []
+        self.growth = Growth(body, region)
         self.inside: list[tuple] = []
         self.links = Links([], [])
         self.stop: Any = False
@@ -241,6 +252,11 @@ class Loop:
             hint="Let every iteration end with the types and shapes that it started with.",
         )
 
+    def refuse_replaced(self) -> None:
+        """For loops that may have no iteration."""
+        if self.join.replaced is not None:
+            raise self.join.replaced
+
     def used(self) -> list[Slot]:
         found: dict[Slot, None] = {}
         for part in (*self.params, *[p for _, parts in self.state.parts.values() for p in parts]):
@@ -254,7 +270,13 @@ class Loop:
             slot.second = ABSENT
         self.state.apply(lambda part: build(part, leaves, memo))
         values = [build(part, leaves, memo) for part in self.params]
+        self.note_doubles(memo)
         self.take(self.body(*arguments(), *values))
+
+    def note_doubles(self, memo: dict[int, Any]) -> None:
+        for made in self.join.origins:
+            if made in memo:
+                note(memo[made])
 
     def take(self, result) -> None:
         raise NotImplementedError
@@ -305,6 +327,7 @@ class Loop:
         memo: dict = {}
         self.state.apply(lambda part: build(part, leaves, memo))
         values = tuple([build(part, leaves, memo) for part in self.params])
+        self.note_doubles(memo)
         origins = self.join.origins
         self.links.outside += [
             (origins[id(joined)][1], memo.get(id(joined))) for joined, _, _ in self.join.links
@@ -365,28 +388,31 @@ class WhileLoop(Loop):
 
     def values(self) -> tuple:
         self.find([], lambda: ())
+        self.refuse_replaced()
         test = self.slots.index(self.params[0])  # type: ignore[arg-type]
 
         def go(carry):
             return both(carry[test], self.is_fine(carry))
 
-        run, following = self.run, next_of(self.slots)
-
-        def step(carry):
-            return following(run(*carry))
-
+        step = self.step_of(self.run)
         if not self.ys:
             self.collected = ()
             return self.finish(lax.while_loop(go, step, self.init()))
         end, kept = keeping_loop(go, step, self.init())
         kinds = [slot.kind for slot in self.slots]
+        again = self.run.silent()
         self.collected = tuple([
-            Replayed(kept, step, self.maker(part), kinds, self.links) for part in self.ys
+            Replayed(kept, self.step_of(again), self.maker(part, again), kinds, self.links)
+            for part in self.ys
         ])  # fmt: skip
         return self.finish(end)
 
-    def maker(self, part):
-        slots, run, carried = self.y_slots(), self.run, self.links
+    def step_of(self, run) -> Callable:
+        following = next_of(self.slots)
+        return lambda carry: following(run(*carry))
+
+    def maker(self, part, run):
+        slots, carried = self.y_slots(), self.links
 
         def make(*carry):
             outs = run(*carry)
@@ -410,6 +436,7 @@ def replayed(body: Callable, items: Reverse, inits: tuple, region: Region) -> En
         return (item,)
 
     loop.find(source.kinds, arguments)
+    loop.refuse_replaced()
 
     def back(state, cts):
         return loop.next(loop.run(*state, *cts))
@@ -425,7 +452,7 @@ class ForLoop(Loop):
 
     def take(self, result) -> None:
         values, self.stop, collect = result
-        self.join_values(values, collect)
+        self.join_values(values, (*collect, *self.growth.cut()))
         if isinstance(self.stop, Tracer):
             self.stop = self.join.reference(self.stop)
 
@@ -473,15 +500,30 @@ def scanned(loop: ForLoop, kinds: list, columns: list, turned: bool, length: int
         outs = kept.outputs(rows)
         return {slot: resolve(slot.second, outs, slot.kind) for slot in slots}
 
+    def values(rows):
+        return list(leaves(rows).values())
+
     arrays = kept.columns
     if turned:  # the first item of what is collected is that of the first iteration
         arrays = [jnp.flip(array, 0) for array in arrays]
-    collected = [Stacked(part, arrays, leaves, length, length, loop.links) for part in loop.ys]
-    return loop.finish(end), tuple(collected)
+    count = loop.region.collects
+    collected = [
+        Stacked(part, arrays, leaves, length, length, loop.links) for part in loop.ys[:count]
+    ]
+    ends = loop.finish(end)
+    if loop.growth.lists:
+        rows = jax.vmap(values, axis_size=length)(arrays) if slots else []
+        grown = loop.growth.extend(loop.ys[count:], dict(zip(slots, rows, strict=True)), length)
+        for part in collected:
+            part.grown = grown
+    return ends, tuple(collected)
 
 
 def bounded(loop: ForLoop, items: Sequence, columns: list, turned: bool) -> Ended:
     """A loop that may stop before its end, or whose length only the data decide."""
+    loop.refuse_replaced()
+    if loop.growth.lists:
+        raise growing(loop.region)
     bound = items.bound if loop.ys else 0
     if bound is None:
         raise unsupported(loop.region)

@@ -15,12 +15,19 @@ LOCAL = threading.local()
 
 
 class Options:
-    """`unroll` is `"auto"`, a bool, or how many iterations one turn of a loop does."""
+    """How one program is made.
+
+    Attributes:
+        unroll: `"auto"`, a bool, or how many iterations one turn of a loop does.
+        ordered: what it prints comes in the order of its lines.
+        prints: it prints something.
+    """
 
     __constant__ = True
 
-    def __init__(self, unroll: bool | int | str = "auto"):
-        self.unroll = unroll
+    def __init__(self, unroll: bool | int | str = "auto", ordered: bool = False):
+        self.unroll, self.ordered = unroll, ordered
+        self.prints = False
 
     @property
     def step(self) -> int:

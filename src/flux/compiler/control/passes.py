@@ -20,6 +20,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import Literal
 
+from flux.compiler.control.silence import silent_equations
+
 __all__ = ["Body", "looped"]
 
 CALLS = frozenset(["jit", "pjit", "closed_call"])
@@ -108,12 +110,12 @@ class Body:
         ]:
             self.uses[var] = self.uses.get(var, 0) + 1
 
-    def needed(self, wanted, given) -> list:
-        """The equations that make `wanted` out of `given`."""
+    def needed(self, wanted, given, effects: bool = False) -> list:
+        """The equations that make `wanted` out of `given`, and those that have `effects`."""
         waiting = {v for v in wanted if not isinstance(v, Literal)} - set(given)
         kept = []
         for equation in reversed(self.equations):
-            if waiting.intersection(equation.outvars) or equation.effects:
+            if waiting.intersection(equation.outvars) or (effects and equation.effects):
                 kept.append(equation)
                 waiting.update(v for v in sources(equation) if v not in given)
         return kept[::-1]
@@ -313,7 +315,8 @@ class Kept:
         self.inputs = list(columns)
         self.fixed, self.outs = body.fixed, [(i, body.outs[i]) for i in outs]
         self.count = len(body.outs)
-        self.equations = body.needed([v for _, v in self.outs], {*columns, *body.fixed})
+        given = {*columns, *body.fixed}
+        self.equations = silent_equations(body.needed([v for _, v in self.outs], given))
 
     def outputs(self, rows: list) -> list:
         """The outputs of an iteration, of its row of every column; `None` for those not kept."""
@@ -384,7 +387,7 @@ def looped(
     given = {*early.arrays, *body.fixed, *body.carry}
     needed = {next_outs[i] for i in kept}
     wanted = [v for i, v in enumerate(body.outs) if i in needed]
-    equations = body.needed([*wanted, *extra], given)
+    equations = body.needed([*wanted, *extra], given, effects=True)
     used = {v for e in equations for v in sources(e)} | set(wanted) | set(extra)
     columns = [v for v in early.arrays if v in used]
 

@@ -20,12 +20,14 @@ class Stacked(Sequence):
     Attributes:
         arrays: what was kept of every iteration, along a leading axis.
         leaves: makes what the description asks for of a row of each.
+        grown: the lists that the loop made longer.
         most: the length of the arrays, where only the data decide how much of them was filled.
     """
 
     def __init__(self, description, arrays: list, leaves: Callable, length, bound: int, links):
         self.description, self.arrays, self.leaves, self.links = description, arrays, leaves, links
         self.length, self.most = length, bound
+        self.grown: list = []
 
     @property
     def bound(self):
@@ -49,12 +51,13 @@ class Stacked(Sequence):
     def linked(self, index) -> tuple[Any, list]:
         """The item, and the objects that were carried into its iteration and out of it."""
 
-        def row(array):
-            if isinstance(index, int):
-                return array[index]
-            return lax.dynamic_index_in_dim(array, index, 0, keepdims=False)
+        return self.linked_of([row_of(array, index) for array in self.arrays])
 
-        return self.linked_of([row(array) for array in self.arrays])
+
+def row_of(array, index):
+    if isinstance(index, int):
+        return array[index]
+    return lax.dynamic_index_in_dim(array, index, 0, keepdims=False)
 
 
 def object_of(description, memo: dict[int, Any]):
@@ -100,22 +103,30 @@ class Reverse(Sequence):
         self.items, self.store = items, store
         self.length = items.length
         self.open = Opened()
+        self.grown = [part.reversed(store) for part in getattr(items, "grown", ())]
 
     @property
     def bound(self):
         return self.items.bound
 
     def item(self, index):
-        item, links = self.items.linked(self.length - 1 - index)
+        place = self.length - 1 - index
+        item, links = self.items.linked(place)
         self.enter(links)
+        for part in self.grown:
+            part.enter(self.store, [row_of(array, place) for array in part.arrays])
         return item
 
     def columns(self):
-        return self.items.columns()[0], True
+        return [*self.items.columns()[0], *[a for part in self.grown for a in part.arrays]], True
 
     def item_of(self, index, rows):
-        item, links = self.items.linked_of(rows)
+        rest = list(rows)
+        own = [rest.pop(0) for _ in self.items.columns()[0]]
+        item, links = self.items.linked_of(own)
         self.enter(links)
+        for part in self.grown:
+            part.enter(self.store, [rest.pop(0) for _ in part.arrays])
         return item
 
     def enter(self, links: list) -> None:

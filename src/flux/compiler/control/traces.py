@@ -12,6 +12,7 @@ from flux.ad.store import Store
 from flux.compiler.control.checks import current, is_users_error
 from flux.compiler.control.join import Join, Static
 from flux.compiler.control.journal import Journal, put
+from flux.compiler.control.silence import silent
 from flux.errors import StagingError, source_line
 from flux.ir.regions import Region, undefined
 
@@ -25,11 +26,15 @@ class Traced:
         jaxpr, consts: of JAX.
     """
 
-    def __init__(self, closed):
-        self.jaxpr, self.consts = closed.jaxpr, closed.consts
+    def __init__(self, jaxpr, consts):
+        self.jaxpr, self.consts = jaxpr, consts
 
     def __call__(self, *inputs) -> list:
         return eval_jaxpr(self.jaxpr, self.consts, *inputs)
+
+    def silent(self) -> Traced:
+        """The same without its printing."""
+        return Traced(silent(self.jaxpr), self.consts)
 
 
 def traced(run: Callable, kinds, join: Join) -> Traced:
@@ -39,7 +44,8 @@ def traced(run: Callable, kinds, join: Join) -> Traced:
         run(*arrays)
         return list(join.outs)
 
-    return Traced(jax.make_jaxpr(body)(*kinds))
+    closed = jax.make_jaxpr(body)(*kinds)
+    return Traced(closed.jaxpr, closed.consts)
 
 
 def values_or_none(block: Callable, state: State):

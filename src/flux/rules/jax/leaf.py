@@ -21,12 +21,12 @@ from flux.ad.registry import inert
 from flux.ad.runtime import nothing
 from flux.ad.spaces import project
 from flux.rules.captured import captured_arrays, with_captured
-from flux.rules.jax.space import ARRAYS, is_inexact
+from flux.rules.foreign import refuse_foreign
+from flux.rules.jax.space import ARRAYS, ArrayImpl, is_inexact
 from flux.rules.jax.trees import leaf_cotangents
 
 __all__ = ["Leaf", "Pull", "is_own"]
 
-ArrayImpl = type(jnp.zeros(()))
 CONFIG: Any = jax.config  # JAX makes its attributes at run time
 NUMBERS = (float, complex)
 ROOTS = frozenset(
@@ -74,6 +74,7 @@ def sorted_out(leaves):
             key.append(signature(x))
             moving.append(type(x) in NUMBERS or is_inexact(x))
         else:
+            refuse_foreign(x, "JAX")
             static.append(x)
             key.append(by_value(x))
             cached = cached and (not callable(x) or is_own(x) or isinstance(x, type))

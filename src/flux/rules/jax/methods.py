@@ -14,11 +14,12 @@ from flux.ad.spaces import project
 from flux.errors import NotDifferentiable, user_line
 from flux.ir import prims
 from flux.rules.jax.leaf import Leaf
-from flux.rules.jax.space import RULES, is_inexact, is_jax
+from flux.rules.jax.space import RULES, ArrayImpl, is_inexact, is_jax
 
 INERT_METHODS = frozenset(
     """argmax argmin argsort argpartition any all nonzero block_until_ready devices is_deleted
-    delete copy_to_host_async searchsorted on_device_size_in_bytes __len__""".split()
+    delete copy_to_host_async searchsorted on_device_size_in_bytes __len__
+    __array_namespace__""".split()
 )
 INERT_ATTRIBUTES = frozenset(
     """shape ndim size dtype nbytes itemsize weak_type sharding aval device committed
@@ -104,7 +105,7 @@ def find_attribute(kind: type, name: str):
 
 
 registry.METHOD_FINDERS.append(find_method)
-AUGMENTED[type(jnp.zeros(())).item] = item  # bound to a name first: `f = x.item; f()`
+AUGMENTED[ArrayImpl.item] = item  # bound to a name first: `f = x.item; f()`
 registry.ATTRIBUTE_FINDERS.append(find_attribute)
 
 
@@ -148,7 +149,7 @@ class AtIndex:
         return UPDATES["divide"](self.array, self.index, value, **options)
 
     def power(self, value, **options):
-        return UPDATES["power"](self.array, self.index, value, **options)
+        return self.set(self.get(**options) ** value, **options)
 
     def min(self, value, **options):
         return UPDATES["min"](self.array, self.index, value, **options)
@@ -181,7 +182,7 @@ def places_of(index):
 
 
 inert(places_of)
-NAMES = "get set add subtract multiply divide power min max"
+NAMES = "get set add subtract multiply divide min max"
 UPDATES = {name: update(name) for name in NAMES.split()}
 RULES[prims.update_item] = AUGMENTED[UPDATES["set"]]
 RULES[abs] = Leaf(jnp.abs)

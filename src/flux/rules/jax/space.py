@@ -14,9 +14,12 @@ from flux.ad.registry import AUGMENTED, inert
 from flux.ad.spaces import LOOKUPS, Space, project
 from flux.rules.operators import LOGARITHMS
 
-__all__ = ["ARRAYS", "is_inexact", "is_jax"]
+__all__ = ["ARRAYS", "ArrayImpl", "is_inexact", "is_jax"]
 
 ARRAYS = (jax.Array, Tracer)
+with jax.ensure_compile_time_eval():  # this room may be loaded while a program is traced
+    ArrayImpl = type(jnp.zeros(()))
+"""The class of arrays with numbers."""
 INEXACT: dict = {}
 """By dtype: does it carry derivatives? Filled as dtypes are met."""
 

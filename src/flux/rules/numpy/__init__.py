@@ -1,6 +1,7 @@
 """Derivatives of NumPy: a file a subject, a line or two a function."""
 
 from flux.rules.numpy import (
+    draws,
     fourier,
     indexing,
     linalg,
@@ -13,6 +14,6 @@ from flux.rules.numpy import (
 )
 
 __all__ = [
-    "fourier", "indexing", "linalg", "methods", "products", "reductions", "shapes", "ufuncs",
-    "writes",
+    "draws", "fourier", "indexing", "linalg", "methods", "products", "reductions", "shapes",
+    "ufuncs", "writes",
 ]  # fmt: skip

@@ -222,7 +222,19 @@ rule(
     min=lambda ct, y, a, min, max=None, **_: below(ct, y, a, min, max),
     max=lambda ct, y, a, max, min=None, **_: above(ct, y, a, max, min),
 )
-AUGMENTED[ndarray.clip] = AUGMENTED[np.clip]
+
+
+@augments(ndarray.clip)
+def clip(x, *bounds, **options):
+    """As `np.clip`, with a maximum that may be left out."""
+    if len(bounds) == 1 and not {"max", "a_max"} & options.keys():
+        y, inner = AUGMENTED[np.clip](x, *bounds, None, **options)
+        return y, lambda ct, store: drop_third(inner(ct, store))
+    return AUGMENTED[np.clip](x, *bounds, **options)
+
+
+def drop_third(cts):
+    return (*cts[:2], *cts[3:])
 
 
 @like(np.select)
@@ -235,6 +247,9 @@ def select(condlist, choicelist, default=0):
 
 @like(np.choose)
 def choose(a, choices, out=None, mode="raise"):
+    a = np.asarray(a)
+    if mode != "raise":
+        a = np.clip(a, 0, len(choices) - 1) if mode == "clip" else a % len(choices)
     y = choices[0]
     for i in range(1, len(choices)):
         y = np.where(a == i, choices[i], y)

@@ -138,7 +138,8 @@ AUGMENTED[ndarray.view] = view
 AUGMENTED[ndarray.tolist] = tolist
 AUGMENTED[ndarray.__len__] = no_back(len)
 NO_DERIVATIVE = ("any", "all", "argmax", "argmin", "argsort", "argpartition", "nonzero", "tobytes",
-                 "searchsorted", "dump", "dumps", "tofile", "__len__", "__contains__")  # fmt: skip
+                 "searchsorted", "dump", "dumps", "tofile", "__len__", "__contains__",
+                 "__array_namespace__")  # fmt: skip
 for name in NO_DERIVATIVE:
     AUGMENTED[getattr(ndarray, name)] = no_back(getattr(ndarray, name))
 AS_FUNCTION = """max min prod std var cumsum cumprod round take repeat swapaxes trace diagonal
@@ -220,7 +221,7 @@ registry.METHOD_FINDERS.append(find_method)
 # -- no derivative -------------------------------------------------------------------------------
 
 FLAT = """
-shape ndim size zeros ones empty zeros_like ones_like empty_like arange eye identity tri isnan
+shape ndim size zeros ones empty zeros_like ones_like empty_like eye identity tri isnan
 isfinite isinf isnat isneginf isposinf iscomplex isreal iscomplexobj isrealobj isscalar argmax
 argmin nanargmax nanargmin argsort argpartition argwhere lexsort nonzero flatnonzero any all equal
 not_equal less less_equal greater greater_equal logical_and logical_or logical_not logical_xor

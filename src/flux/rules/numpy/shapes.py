@@ -8,12 +8,13 @@ import numpy as np
 from numpy import ndarray
 
 from flux.ad.cotangents import dense
-from flux.ad.registry import AUGMENTED
+from flux.ad.registry import AUGMENTED, inert
+from flux.ad.runtime import carries
 from flux.ad.spaces import project
 from flux.rules.containers import give_back, sequence
 from flux.rules.numpy.forms import like, refused, rule
 from flux.rules.numpy.reductions import places
-from flux.rules.numpy.space import INEXACT, apart, differs
+from flux.rules.numpy.space import INEXACT, apart, differs, of_items
 
 NONE1 = (None,)
 
@@ -25,7 +26,7 @@ def reshaped(f):
     """Register a function after which a reshape restores the shape."""
 
     def augmented(x, *rest, **options):
-        if type(x) is not ndarray or options:
+        if type(x) is not ndarray or options or any([type(part) is str for part in rest]):
             return general(x, *rest, **options)
         y = f(x, *rest)
 
@@ -38,7 +39,8 @@ def reshaped(f):
 
     def general(x, *rest, **options):
         y = f(x, *rest, **options)
-        order = options.get("order", "C")
+        orders = [part for part in rest if type(part) is str]
+        order = options.get("order", orders[0] if orders else "C")
         if order not in ("C", "K"):
             raise refused(f"order={order!r}", "Transpose the array instead.")
 
@@ -329,15 +331,23 @@ def append(arr, values, axis=None):
 
 @like(np.block)
 def block(arrays):
-    def joined(value, axis):
-        if not isinstance(value, list):
-            return value
-        return np.concatenate([joined(v, axis + 1) for v in value], axis)
-
     depth, first = 0, arrays
     while isinstance(first, list):
         depth, first = depth + 1, first[0]
+    axes = max([depth, *[np.ndim(leaf) for leaf in leaves_of(arrays)]])
+
+    def joined(value, axis):
+        if not isinstance(value, list):
+            return np.reshape(value, (1,) * (axes - np.ndim(value)) + np.shape(value))
+        return np.concatenate([joined(v, axis + 1) for v in value], axis)
+
     return joined(arrays, -depth)
+
+
+def leaves_of(value) -> list:
+    if not isinstance(value, list):
+        return [value]
+    return [leaf for part in value for leaf in leaves_of(part)]
 
 
 @like(np.delete)
@@ -393,6 +403,8 @@ def made_from(f):
 
     def augmented(*args, **options):
         y = f(*args, **options)
+        if args and y.dtype.kind in "OV" and holds_numbers(args[0]):
+            raise refused(f"an array of dtype {y.dtype} that is given", "Use a list.")
 
         def back(ct, store):
             nones = [None for _ in (*args[1:], *options)]
@@ -406,6 +418,12 @@ def made_from(f):
     return augmented
 
 
+def holds_numbers(value) -> bool:
+    """Is there a number or array in `value` that carries a derivative?"""
+    return any([holds_numbers(item) for item in value]) if of_items(value) else carries(value)
+
+
+inert(holds_numbers)
 for f in (np.array, np.asarray, np.asanyarray, np.asarray_chkfinite, np.astype, ndarray.astype,
           ndarray.copy, *INEXACT):  # fmt: skip
     AUGMENTED[f] = made_from(f)

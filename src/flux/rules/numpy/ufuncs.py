@@ -99,7 +99,8 @@ binary(np.remainder, lambda ct, y, a, b: ct, lambda ct, y, a, b: -ct * np.floor_
 binary(np.fmod, lambda ct, y, a, b: ct, lambda ct, y, a, b: -ct * np.trunc(a / b))
 binary(np.copysign, lambda ct, y, a, b: np.where(np.signbit(a) == np.signbit(y), ct, -ct),
        lambda ct, y, a, b: ct * 0)  # fmt: skip
-for f in (np.floor_divide, np.heaviside, np.nextafter):
+binary(np.heaviside, lambda ct, y, a, b: ct * 0, lambda ct, y, a, b: ct * (a == 0))
+for f in (np.floor_divide, np.nextafter):
     binary(f, lambda ct, y, a, b: ct * 0, lambda ct, y, a, b: ct * 0)
 binary(np.ldexp, lambda ct, y, a, b: ct * 2.0**b, lambda ct, y, a, b: ct * y * LN2)
 for f in (np.power, np.float_power):

@@ -16,11 +16,12 @@ from numpy import ndarray
 from flux.ad.cotangents import dense
 from flux.ad.indexed import Form, form_of
 from flux.ad.registry import AUGMENTED, inert
-from flux.ad.runtime import call
+from flux.ad.runtime import call, carries
 from flux.ad.spaces import SPACES, Space, project
 from flux.errors import NotDifferentiable, user_line
 from flux.ir import prims
-from flux.ir.sharing import FRESH, VIEWS, WATCHED
+from flux.ir.sharing import FRESH, VIEWS, WATCHED, is_kept
+from flux.rules.numpy.forms import refused
 from flux.rules.numpy.indexing import has_arrays, whole
 from flux.rules.numpy.space import differs, project_array
 
@@ -55,7 +56,11 @@ def refuse_shared(x, text: str, holders: int) -> None:
         return
     if x.dtype.kind not in "fc" and text.startswith("the caller"):
         return
-    raise NotDifferentiable(
+    raise shared(text)
+
+
+def shared(text: str) -> NotDifferentiable:
+    return NotDifferentiable(
         "a NumPy array is changed in place here that others may see"
         + (f": {text}." if text else "."),
         where=user_line(),
@@ -64,6 +69,13 @@ def refuse_shared(x, text: str, holders: int) -> None:
     )
 
 
+def refuse_kept(x) -> None:
+    """Refuse a write to an array that an object of the user may hold."""
+    if is_kept(x):
+        raise shared("an object of yours may hold it")
+
+
+inert(refuse_kept)
 WATCHED.append((ndarray, refuse_shared))
 
 
@@ -71,6 +83,9 @@ def update_item(y, index, value):
     """`y[index] = value`, in place unless the reverse pass holds `y`."""
     if is_foreign(value):
         return AUGMENTED[prims.update_item, type(value)](y, index, value)
+    refuse_kept(y)
+    if y.dtype.kind in "OV" and carries(value):
+        raise refused(f"an item of an array of dtype {y.dtype}", "Use a list or a dict.")
     if getrefcount(y) > LOCAL + 1 or shares_base(y):
         y = y.copy()
     y[index] = value
@@ -169,6 +184,7 @@ def in_place(prim, base):
     """
 
     def augmented(y, value):
+        refuse_kept(y)
         total, back = AUGMENTED[base](y.copy(), value)
         return fitted(prim, total, y, value), back
 
@@ -179,6 +195,7 @@ def added_in_place(prim, sign):
     """`y += v` and `y -= v`: nothing is kept but shapes."""
 
     def augmented(y, value):
+        refuse_kept(y)
         total = fitted(prim, np.asarray(y + value if sign > 0 else y - value), y, value)
         active = differs(value)
         value = form_of(value) if isinstance(value, ndarray) else value

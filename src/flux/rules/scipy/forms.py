@@ -1,50 +1,14 @@
-"""Ways to write SciPy's rules: ufuncs of several arrays, unknown slopes, options that only tune."""
+"""Ways to write SciPy's rules: ufuncs of several arrays, options that only tune."""
 
 from __future__ import annotations
 
-from flux.ad.registry import AUGMENTED, inert
+from flux.ad.registry import AUGMENTED
+from flux.ad.unknown import unknown
 from flux.errors import NotDifferentiable, user_line
 from flux.rules.numpy.forms import as_array, names_of, part_of
 from flux.rules.numpy.space import differs, of_items
 
-__all__ = ["Unknown", "keeping", "several", "unknown"]
-
-
-class Unknown:
-    """The cotangent in place of one that has no formula: a gradient made of it is an error.
-
-    An argument that is a constant drops it, which is right; one that carries a derivative does not
-    get a zero. Arithmetic leaves it as it is; an array cannot be made of it.
-    """
-
-    __array_ufunc__ = None
-
-    def __init__(self, error: NotDifferentiable):
-        self.error = error
-
-    def asked(self, *_, **__):
-        """Raise the error; called where the gradient of an argument is made."""
-        raise self.error
-
-    def itself(self, *_):
-        return self
-
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __neg__ = itself
-    __array__ = __float__ = __complex__ = __getitem__ = __matmul__ = __rmatmul__ = asked
-
-
-def unknown(name: str, place: int) -> Unknown:
-    """The cotangent of the argument of `name` at `place`, which has no formula."""
-    return Unknown(
-        NotDifferentiable(
-            f"the derivative of `{name}` in its argument number {place + 1} has no closed form.",
-            where=user_line(),
-            hint="Keep that argument constant: flux.stop_gradient, or a value from outside.",
-        )
-    )
-
-
-inert(unknown)
+__all__ = ["keeping", "several"]
 
 
 def several(f, *formulas):

@@ -12,8 +12,9 @@ import numpy as np
 from scipy import special
 
 from flux.ad.registry import inert
+from flux.ad.unknown import unknown
 from flux.rules.numpy.forms import like, refused, rule, unary
-from flux.rules.scipy.forms import several, unknown
+from flux.rules.scipy.forms import several
 
 SQRT_PI, SQRT_2PI, DEGREE = math.sqrt(math.pi), math.sqrt(2 * math.pi), math.pi / 180
 

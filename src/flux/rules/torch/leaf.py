@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.graph import get_gradient_edge
@@ -19,8 +20,10 @@ from torch.autograd.graph import get_gradient_edge
 from flux.ad.cotangents import dense, deposit
 from flux.ad.registry import AUGMENTED, inert
 from flux.ad.runtime import nothing
+from flux.ad.unknown import Unknown
 from flux.errors import NotDifferentiable, user_line
 from flux.rules.captured import captured_arrays
+from flux.rules.foreign import refuse_foreign
 from flux.rules.torch.space import is_inexact, refused
 
 __all__ = ["Leaf"]
@@ -126,7 +129,7 @@ class Tape:
 
 def fitted(ct, like):
     """A cotangent as PyTorch wants it: the conjugate, in the form of the result."""
-    if type(ct) is Unknown:
+    if isinstance(ct, Unknown):
         ct.asked()
     shape, dtype, device = like
     return torch.as_tensor(ct, dtype=dtype, device=device).expand(shape).conj()
@@ -274,32 +277,23 @@ def given_back(form, found, unknown):
     return None
 
 
-class Unknown:
+class Setting(Unknown):
     """The cotangent of a Python number: PyTorch has none, and most numbers are constants.
 
-    It is passed on like any other; `asked` is called where the gradient is asked for. Numbers that
-    a module holds are its settings: they have none.
+    Numbers that a module holds are its settings: they have none.
     """
 
-    __slots__ = ("name",)
-
     def __init__(self, name):
-        self.name = name
-
-    def asked(self, owner=None):
-        if isinstance(owner, torch.nn.Module):
-            return None
-        raise NotDifferentiable(
-            f"`{self.name}` of PyTorch has no derivative in an argument that is a Python number.",
-            where=user_line(),
-            hint="Make the number a tensor, `torch.tensor(a)`, or use an operator (`a * x`).",
+        super().__init__(
+            NotDifferentiable(
+                f"`{name}` of PyTorch has no derivative in an argument that is a Python number.",
+                where=user_line(),
+                hint="Make the number a tensor, `torch.tensor(a)`, or use an operator (`a * x`).",
+            )
         )
 
-    def same(self, *others):
-        return self
-
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __neg__ = same
-    __truediv__ = __rtruediv__ = same
+    def asked(self, owner=None, *_, **__) -> Any:
+        return None if isinstance(owner, torch.nn.Module) else super().asked()
 
 
 # -- leaves ----------------------------------------------------------------------------------------
@@ -352,7 +346,7 @@ class Leaf:
             if all([part is None for part in cts]):
                 return (None,) * total
             found = pull(tape, arrays, cts)
-            unknown = Unknown(self.name)
+            unknown = Setting(self.name)
             positional = [
                 deposit(value, given_back(part, found, unknown), store)
                 for value, part in zip(args, form[0], strict=True)
@@ -385,6 +379,8 @@ def check(name, args, keywords) -> None:
         option = "inplace=True" if keywords.get("inplace") else "out="
         raise refused(f"`{name}` with `{option}`", "Use its result under a new name.")
     for value in (*args, *keywords.values()):
+        if hasattr(value, "__dlpack__") and not isinstance(value, Tensor | np.generic):
+            refuse_foreign(value, "PyTorch")
         if callable(value) and captured_arrays((value,)):
             raise refused(
                 f"a function handed to `{name}` that captured tensors", "Pass them as arguments."
@@ -392,4 +388,4 @@ def check(name, args, keywords) -> None:
 
 
 AUGMENTED[filled] = filled_again
-inert(form_of, check, is_constant, needs_grad, Applied, Tape, Unknown)
+inert(form_of, check, is_constant, needs_grad, Applied, Tape, Setting)

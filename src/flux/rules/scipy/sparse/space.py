@@ -15,9 +15,9 @@ from scipy import sparse
 from flux.ad.registry import ATTRIBUTES, AUGMENTED, inert
 from flux.ad.runtime import nothing
 from flux.ad.spaces import SPACES, Space, project
+from flux.ad.unknown import Unknown, unknown
 from flux.rules.numpy.forms import refused
 from flux.rules.numpy.space import NOT_ARRAYS
-from flux.rules.scipy.forms import Unknown, unknown
 
 __all__ = ["KINDS", "entries_of", "found", "like_entries", "outside", "places", "stored",
            "with_entries"]  # fmt: skip
