@@ -236,3 +236,11 @@ def test_pullbacks_of_one_signature_have_one_structure():
     assert jax.tree.structure(made(1.0)) == jax.tree.structure(made(2.0))
     (ct,) = jax.jit(lambda pull, ct: pull([ct]))(made(0.0), jnp.ones(3))
     np.testing.assert_allclose(ct, 1.0)
+
+
+def test_a_layer_made_by_tree_map_hands_its_gradient_back():
+    model, x = flux.Chain(flux.Dense(3, 2, jnp.tanh, rng=0), flux.Dense(2, 1, rng=1)), jnp.ones(3)
+    grad = flux.gradient(lambda m: jax.tree.map(lambda w: 2 * w, m)(x)[0], model)[0]
+    expected = jax.grad(lambda m: jax.tree.map(lambda w: 2 * w, m)(x)[0])(model)
+    for ours, theirs in zip(jax.tree.leaves(grad), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5)

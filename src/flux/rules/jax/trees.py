@@ -34,8 +34,11 @@ def paths_of(y) -> list:
 
 
 def paths_in(treedef) -> list:
-    """The path of every leaf, of those that are `None` too."""
-    return paths_of(jax.tree_util.tree_unflatten(treedef, range(treedef.num_leaves)))
+    """The path of every leaf, of those that are `None` too.
+
+    A float stands at each: an `int` in an object of Flux is no leaf.
+    """
+    return paths_of(jax.tree_util.tree_unflatten(treedef, map(float, range(treedef.num_leaves))))
 
 
 CONTAINERS = (tuple, list, dict)
