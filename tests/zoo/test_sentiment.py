@@ -5,24 +5,22 @@ import pytest
 
 import flux
 from flux.zoo import sentiment
+from tests.zoo import short
 
 
 @pytest.fixture(scope="module")
 def trained():
-    flux.seed(0)
-    model = sentiment.build()
-    sentiment.train(model, sentiment.SETTINGS._replace(epochs=4), progress=False)
-    return model
+    return short.trained("sentiment", 4)
 
 
 def test_the_network_learns_what_a_bag_of_words_cannot(trained):
-    assert sentiment.evaluate(trained) > 0.9
+    assert trained.measures[-1] > 0.9
     assert sentiment.bag_of_words() < 0.6
 
 
 def test_what_follows_the_end_of_a_review_does_not_count(trained):
     words, lengths = sentiment.as_numbers(["it was good", "it was good , but it was not so good"])
-    read = flux.jit(trained)
+    read = flux.jit(trained.model)
     np.testing.assert_allclose(
         read(words, lengths)[:1], read(words[:1, :3], lengths[:1]), rtol=1e-5
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -14,22 +15,23 @@ SHADES, PLAIN_SHADES = " ░▒▓█", " .:*#"
 
 
 def as_text(image: np.ndarray, encoding: str = "utf-8") -> str:
-    """An image with values between 0 and 1 as lines of characters, two a point.
+    """An image with values between 0 and 1 as lines of characters, two a point; colours as grey.
 
     >>> print(as_text(np.array([[0.0, 0.5], [0.7, 1.0]])))
       ▒▒
     ▓▓██
     """
     shades = SHADES if encoding.lower().replace("-", "").startswith("utf") else PLAIN_SHADES
+    image = image if image.ndim == 2 else image.mean(axis=-1)
     levels = np.rint(np.clip(image, 0, 1) * (len(shades) - 1)).astype(int)
     return "\n".join("".join(2 * shades[level] for level in row) for row in levels)
 
 
-def read_images(path: Path, shape: tuple[int, int]) -> np.ndarray:
+def read_images(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     """The images of a .npy, .csv or .png file, bright on dark, with values between 0 and 1.
 
-    Numbers may run to 1, 16 or 255. A picture is made grey, brought to `shape`, and turned to
-    bright on dark if its border is bright.
+    Numbers may run to 1, 16 or 255. A picture is brought to `shape`, ``(H, W)`` or ``(H, W, 3)``;
+    without colours it is made grey, and turned to bright on dark if its border is bright.
 
     Raises: ``FluxError`` naming the file and what is wrong with it.
     """
@@ -62,15 +64,18 @@ def _read_png(path: Path, shape) -> np.ndarray:
             hint="Install it with: pip install 'fluxml[plot]'",
         ) from None
     with Image.open(path) as picture:
-        grey = picture.convert("L").resize(shape[::-1], Image.Resampling.BOX)
-    values = np.asarray(grey, np.float32) / 255
+        kind = "L" if len(shape) == 2 else "RGB"
+        small = picture.convert(kind).resize(shape[1::-1], Image.Resampling.BOX)
+    values = np.asarray(small, np.float32) / 255
+    if len(shape) == 3:
+        return values
     border = np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
     return 1 - values if np.median(border) > 0.5 else values
 
 
-def _shaped(path: Path, values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    points = shape[0] * shape[1]
-    if values.shape[-2:] == shape or values.shape[-1:] == (points,):
+def _shaped(path: Path, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    points = math.prod(shape)
+    if values.shape[-len(shape) :] == shape or values.shape[-1:] == (points,):
         return values.reshape(-1, *shape)
     raise ShapeError(
         f"{path} holds an array of shape {values.shape}; expected images of shape {shape}, or rows "

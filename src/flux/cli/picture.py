@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from flux.train.curves import BLUE, ORANGE, empty_figure, plain
+from flux.zoo import Expected
 
 __all__ = ["draw"]
 
@@ -18,7 +19,7 @@ def draw(
     path: Path,
     losses: list[float],
     measures: list[float],
-    what: str,
+    expected: Expected,
     seen: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
 ) -> None:
     """Write the picture.
@@ -27,7 +28,7 @@ def draw(
         path: the file, of a kind that matplotlib writes.
         losses: the loss of each epoch.
         measures: by what the model is judged, on held-out data after each epoch.
-        what: what that is.
+        expected: what that is.
         seen: held-out images, what the model takes them for, what they are.
 
     Raises: ``FluxError`` with the way to install it, if matplotlib is not there.
@@ -35,21 +36,21 @@ def draw(
     figure = empty_figure(12 if seen else 4.8, 4.6)
     shares = (1, 1.5) if seen else (1,)
     parts = figure.subfigures(1, len(shares), squeeze=False, width_ratios=shares)
-    _curves(parts[0, 0], losses, measures, what)
+    _curves(parts[0, 0], losses, measures, expected)
     if seen:
         _grid(parts[0, 1], *seen)
     figure.savefig(path, dpi=120)
 
 
-def _curves(figure, losses: list[float], measures: list[float], what: str) -> None:
+def _curves(figure, losses: list[float], measures: list[float], expected: Expected) -> None:
     epochs = np.arange(1, len(losses) + 1)
-    share = what == "accuracy"
+    share = "accuracy" in expected.what
     above, below = figure.subplots(2, 1, sharex=True)
     above.plot(epochs, losses, color=BLUE)
     above.set(ylabel="training loss", yscale="log" if min(losses, default=0) > 0 else "linear")
     shown = 100 * np.asarray(measures) if share else measures
     below.plot(epochs, shown, color=ORANGE)
-    below.set(ylabel=f"held-out {what}{', %' if share else ''}", xlabel="epoch")
+    below.set(ylabel=f"{expected.what}{', %' if share else ''}", xlabel="epoch")
     for axes in (above, below):
         plain(axes)
 

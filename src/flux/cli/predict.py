@@ -1,7 +1,7 @@
 """Classify images with a model that `flux train` wrote.
 
-Images come from a file (.npy and .csv with 8×8 numbers an image, or a .png), or from the held-out
-part of the data that the model was trained on.
+Images come from a file (.npy and .csv with as many numbers an image as the model was trained with,
+or a .png), or from the held-out part of the data that it was trained on.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ def run(options: argparse.Namespace) -> int:
     model, task = of_file(options.model)
     if not task.classifies:
         raise FluxError(f"{task.name} does not classify images; `flux train` shows what it does.")
-    held_out, truth = task.data("test")
     if options.file:
-        images, labels = read_images(options.file, held_out.shape[1:]), None
+        assert task.shape is not None  # whatever classifies is built for images of a shape
+        images, labels = read_images(options.file, task.shape), None
     else:
+        held_out, truth = task.data("test")
         chosen = _some(options.sample, len(held_out))
         images, labels = held_out[chosen], truth[chosen]
     guesses, probabilities = classify(model, images)

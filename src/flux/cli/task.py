@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from flux import zoo
 from flux.errors import FluxError, ModelFileError
 from flux.io.checkpoint import read_extra
 
-__all__ = ["Task", "batches_of", "classify", "of_file"]
+__all__ = ["Task", "about", "batches_of", "classify", "of_file"]
 
 AT_ONCE = 500  # held-out examples
 
@@ -25,12 +24,13 @@ class Task:
         name: of the model.
         folder: where to read the data set that the model file names in `READS`; `None` for the
             data that travel with the package.
+        shape: that of an input; read from the data if not given.
 
     Raises: `FluxError` if the model takes no other data.
     """
 
-    def __init__(self, name: str, folder: str | Path | None = None):
-        self.name, self.module = name, zoo.load(name)
+    def __init__(self, name: str, folder: str | Path | None = None, shape=None):
+        self.name, self.module, self.given = name, zoo.load(name), shape
         self.folder = None if folder is None else str(Path(folder).resolve())
         self.read: Any = None
         if folder is not None:
@@ -39,14 +39,21 @@ class Task:
                 raise FluxError(f"{name} is trained on data of its own; it takes no --data.")
 
     def data(self, split: str) -> tuple:
-        """The arrays of a part of the data."""
-        return self.read(self.folder, split) if self.read else self.module.data(split)
+        """The arrays of a part of the data; none if data are made while the model learns."""
+        if self.read:
+            return self.read(self.folder, split)
+        return self.module.data(split) if hasattr(self.module, "data") else ()
 
-    def build(self, shape: Sequence[int]):
-        """The model, untrained, for inputs of this shape."""
-        if hasattr(self.module, "READS"):
-            return self.module.build(tuple(shape))
-        return self.module.build()
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """That of an input, where the model is built for it."""
+        if self.given is None and hasattr(self.module, "READS"):
+            self.given = self.data("test")[0].shape[1:]
+        return None if self.given is None else tuple(self.given)
+
+    def build(self):
+        """The model, untrained."""
+        return self.module.build(self.shape) if self.shape else self.module.build()
 
     @property
     def classifies(self) -> bool:
@@ -54,21 +61,25 @@ class Task:
         return hasattr(self.module, "CLASSES")
 
 
-def of_file(path: Path) -> tuple[Any, Task]:
-    """The trained model in a file of `flux train`, and what it was trained for.
+def about(path: Path) -> dict[str, Any]:
+    """What `flux train` wrote into a file beside the model: `model`, `folder`, `shape`, `settings`.
 
     Raises: `ModelFileError` if the file holds another model.
     """
-    extra = read_extra(path)
-    if extra.get("zoo") is None:
+    found = read_extra(path).get("zoo")
+    if found is None:
         raise ModelFileError(
-            f"{path} holds a model that is not from the zoo, so `flux predict` cannot build it.",
+            f"{path} holds a model that is not from the zoo; nobody here can build it.",
             hint="Build it in Python and fill it: flux.restore(path, model).",
         )
-    task = Task(extra["zoo"], extra.get("folder"))
-    if hasattr(task.module, "train"):
-        raise FluxError(f"{path} holds the model `{task.name}`, which does not classify images.")
-    model = task.build(extra["shape"])
+    return found
+
+
+def of_file(path: Path) -> tuple[Any, Task]:
+    """The trained model in a file of `flux train`, and what it was trained for."""
+    found = about(path)
+    task = Task(found["model"], found["folder"], found["shape"])
+    model = task.build()
     flux.restore(path, model)
     return model, task
 

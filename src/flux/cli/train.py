@@ -1,7 +1,8 @@
 """Train a model of the zoo on its data.
 
-Writes the model, a picture of its curves and of what it reads in held-out images, and pictures of
-what it makes. Ctrl-C stops after the current step and keeps what was learned.
+Writes the model, and a picture of its curves and of what it reads in held-out images. Ctrl-C stops
+after the current step and keeps what was learned; --resume goes on from there, and from where the
+program was killed, as if nothing had been.
 """
 
 from __future__ import annotations
@@ -13,15 +14,11 @@ import sys
 from pathlib import Path
 from time import perf_counter
 
-import numpy as np
-
 from flux import zoo
 from flux.cli import picture
-from flux.cli.course import follow
-from flux.cli.png import sheet, write_png
-from flux.cli.task import Task, classify
+from flux.cli.task import Task, about, classify
 from flux.cli.training import Training
-from flux.errors import FluxError
+from flux.errors import ArgumentError, FluxError
 
 __all__ = ["add_arguments", "run"]
 
@@ -29,47 +26,84 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `flux train`."""
     parser.add_argument("model", metavar="MODEL", help=f"one of: {', '.join(zoo.names())}")
+    parser.add_argument("--list", action=List, help="show the models and what to expect of each")
     parser.add_argument("--epochs", type=_positive(int), help="passes over the data")
     parser.add_argument("--batch", type=_positive(int), help="examples in a step")
     parser.add_argument("--lr", type=_positive(float), help="learning rate")
     parser.add_argument("--seed", type=_seed, help="of parameters, orders and dropout (default: 0)")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="train on the data set in it")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: runs/MODEL")
+    parser.add_argument("--resume", action="store_true", help="go on from the model in DIR, if any")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
+class List(argparse.Action):
+    """Print the models and end, as `--help` does."""
+
+    def __init__(self, *names, **options):
+        super().__init__(*names, nargs=0, **options)
+
+    def __call__(self, parser, *_):
+        for name in zoo.names():
+            module = zoo.load(name)
+            first = (module.__doc__ or "").splitlines()[0]
+            expected = module.EXPECTED
+            print(f"{name:<11}{first}\n{'':<11}{expected.what}: {expected}")
+        parser.exit()
+
+
 def run(options: argparse.Namespace) -> int:
-    """Train, report, and write the model and its pictures."""
-    task = Task(options.model, options.data)
-    given = {key: getattr(options, key) for key in zoo.Settings._fields}
-    settings = task.module.SETTINGS._replace(**{k: v for k, v in given.items() if v is not None})
-    out = _folder(options.out or Path("runs") / options.model)
-    if hasattr(task.module, "train"):
-        follow(task.name, task.module, settings, out, progress=not options.quiet)
-        return 0
-    training = Training(task, settings)
+    """Train, report, and write the model and its picture."""
+    path = _folder(options.out or Path("runs") / options.model) / "model.safetensors"
+    resume = options.resume and path.exists()
+    task, settings = _begun(options, path) if resume else _new(options)
+    training = Training(task, settings, path)
     started = perf_counter()
     try:
-        training.run(progress=not options.quiet)
+        training.run(progress=not options.quiet, resume=resume)
     except KeyboardInterrupt:
-        path = training.save(out)
         whole = len(training.losses)
         print(f"\nStopped after {whole} whole epochs; what was learned is kept in {path}")
-        _print_rows(_use(task, path))
+        again = f"{command()} train {task.name} --out {path.parent} --resume"
+        _print_rows({"go on": again, **_use(task, path)})
         return 130
-    except FluxError:
-        training.save(out)
-        raise
     seconds = perf_counter() - started
-    path = training.save(out)
     print(f"{task.name}: trained in {seconds:.1f} s")
-    _print_rows({**_figures(training), "model": path, **_draw(training, out), **_use(task, path)})
+    rows = {**_figures(training), **getattr(task.module, "report", lambda _: {})(training.model)}
+    _print_rows({**rows, "model": path, "picture": _draw(training), **_use(task, path)})
     return 0
+
+
+def _given(options) -> dict:
+    given = {name: getattr(options, name) for name in zoo.Settings._fields}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _new(options) -> tuple[Task, zoo.Settings]:
+    """What is trained, and how: as its file says, but for what is given."""
+    task = Task(options.model, options.data)
+    return task, task.module.SETTINGS._replace(**_given(options))
+
+
+def _begun(options, path: Path) -> tuple[Task, zoo.Settings]:
+    """What a run was, and how; only the number of epochs may be another."""
+    found, given = about(path), _given(options)
+    settings = zoo.Settings(**found["settings"])
+    was = {"model": found["model"], "data": found["folder"], **settings._asdict()}
+    folder = {} if options.data is None else {"data": str(options.data.resolve())}
+    for name, value in {"model": options.model, **folder, **given}.items():
+        if name != "epochs" and value != was[name]:
+            raise ArgumentError(
+                f"the run in {path} was begun with {name} {was[name]}; got {value}.",
+                hint="Leave that out to go on, or --resume to begin anew.",
+            )
+    task = Task(found["model"], found["folder"], found["shape"])
+    return task, settings._replace(epochs=given.get("epochs", settings.epochs))
 
 
 def _print_rows(rows: dict) -> None:
     for name, value in rows.items():
-        print(f"  {name:<18} {value}")
+        print(f"  {name:<18} " + str(value).replace("\n", "\n" + 21 * " "))
 
 
 def _use(task: Task, path: Path) -> dict[str, str]:
@@ -79,36 +113,28 @@ def _use(task: Task, path: Path) -> dict[str, str]:
 def _figures(training: Training) -> dict[str, str]:
     """What the training came to, and, on the data that travel with the package, should."""
     got, expected = training.measures[-1], training.task.module.EXPECTED
-    size, shown = len(training.held_out[0]), _worded(got, expected)
-    if expected.what == "accuracy":
+    shown = expected.worded(got)
+    if "accuracy" in expected.what:
+        size = len(training.held_out[0])
         shown += f"   {round(got * size)} of {size} right"
-    rows = {f"held-out {expected.what}": shown}
+    rows = {expected.what: shown}
     if training.task.folder is None:
-        rows["expected"] = f"{_worded(expected.value, expected)} or {expected.better}"
+        rows["expected"] = str(expected)
     return rows | {"training loss": f"{training.losses[-1]:.4f}"}
 
 
-def _worded(value: float, expected: zoo.Expected) -> str:
-    return f"{100 * value:.1f} %" if expected.what == "accuracy" else f"{value:.4g}"
-
-
-def _draw(training: Training, folder: Path) -> dict[str, str]:
-    """Draw the curves and what the model makes; returns where they are, or why there is none."""
-    task, path = training.task, folder / f"{training.task.name}.png"
+def _draw(training: Training) -> str:
+    """Draw the curves and what the model reads; returns where that is, or why it is not."""
+    task, path = training.task, training.path.parent / f"{training.task.name}.png"
     seen = None
     if task.classifies:
         images, truth = training.held_out
         seen = images, classify(training.model, images)[0], truth
     try:
-        curves = training.losses, training.measures, task.module.EXPECTED.what
-        picture.draw(path, *curves, seen)
-        rows = {"picture": str(path)}
+        picture.draw(path, training.losses, training.measures, task.module.EXPECTED, seen)
     except FluxError as problem:
-        rows = {"picture": f"none: {problem}"}
-    made = getattr(task.module, "pictures", lambda *_: {})(training.model, *training.held_out)
-    for name, images in made.items():
-        rows[name] = str(write_png(folder / f"{name}.png", sheet(np.asarray(images))))
-    return rows
+        return f"none: {problem}"
+    return str(path)
 
 
 def _folder(path: Path) -> Path:

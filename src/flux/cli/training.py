@@ -1,9 +1,10 @@
-"""The training of a model of the zoo, step by step, and how far it has come."""
+"""The training of a model of the zoo by `flux.train`: how far it has come, Ctrl-C, its file."""
 
 from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,13 +14,19 @@ import flux
 from flux import zoo
 from flux.cli.task import Task, batches_of
 from flux.errors import NonFiniteLoss
-from flux.train.progress import Progress
 
 __all__ = ["Training", "interrupted_between_steps"]
 
+STEPS = 200  # between two states on the disk, at most
+
 
 class Training:
-    """A model of the zoo, its data, and how far it has come.
+    """A model of the zoo, its data, and how far it has come. A callback of its own run.
+
+    Args:
+        task: the model and its data.
+        settings: how it is trained.
+        path: the file that is written after each epoch and every so many steps.
 
     Attributes:
         model, opt: what is trained, and its optimiser.
@@ -28,64 +35,79 @@ class Training:
         measures: what the file's `measure` said of held-out data after each epoch.
     """
 
-    def __init__(self, task: Task, settings: zoo.Settings):
+    def __init__(self, task: Task, settings: zoo.Settings, path: Path):
         flux.seed(settings.seed)
-        self.task, self.settings = task, settings
-        self.held_out, train = task.data("test"), task.data("train")
-        self.shape = self.held_out[0].shape[1:]
-        self.model = task.build(self.shape)
-        size, seed = settings.batch, settings.seed
-        self.batches = flux.DataLoader(train, size, shuffle=True, rng=seed)
-        self.steps = settings.epochs * len(self.batches)
-        rule = getattr(task.module, "rule", None)
-        chosen = rule(settings.lr, self.steps) if rule else flux.optim.Adam(settings.lr)
-        self.opt = flux.setup(chosen, self.model)
-        self.measured = flux.jit(task.module.measure)
+        self.task, self.settings, self.path = task, settings, path
+        self.held_out, self.model = task.data("test"), task.build()
+        self.batches = self._batches()
+        rule = getattr(task.module, "rule", lambda lr, _: flux.optim.Adam(lr))
+        steps = settings.epochs * len(self.batches)
+        self.opt = flux.setup(rule(settings.lr, steps), self.model)
         self.losses: list[float] = []
         self.measures: list[float] = []
+        self.about = {"model": task.name, "folder": task.folder}
+        self.about |= {"shape": task.shape and list(task.shape), "settings": settings._asdict()}
+        self.every = flux.callbacks.checkpoint_every(path, epochs=1, steps=STEPS, zoo=self.about)
+        self.check: Callable[[], None] = lambda: None
 
-    def run(self, *, progress: bool) -> None:
-        """Train for all epochs. Ctrl-C raises `KeyboardInterrupt` between two steps."""
-        with (
-            interrupted_between_steps() as check,
-            Progress(self.steps, enabled=progress) as bar,
-        ):
-            step = 0
-            for epoch in range(1, self.settings.epochs + 1):
-                losses = []
-                for batch in self.batches:
-                    found = flux.trainstep(self.task.module.loss, self.model, batch, self.opt)
-                    loss, seen = found if isinstance(found, tuple) else (found, {})
-                    losses.append(loss)
-                    step += 1
-                    bar.update(epoch, step, loss, **seen)
-                    check()
-                self._end_epoch(epoch, float(np.mean(losses)))
+    def _batches(self):
+        size, seed = self.settings.batch, self.settings.seed
+        if hasattr(self.task.module, "batches"):
+            return self.task.module.batches(self.model, self.settings)
+        return flux.DataLoader(self.task.data("train"), size, shuffle=True, rng=seed)
 
-    def _end_epoch(self, epoch: int, loss: float) -> None:
-        if not np.isfinite(loss):
-            raise NonFiniteLoss(
-                f"the loss in epoch {epoch} is {loss}; the model is as it was before that.",
-                hint=f"A smaller learning rate than {self.settings.lr:g} may help: --lr.",
-            )
-        self.losses.append(loss)
+    def run(self, *, progress: bool, resume: bool = False) -> None:
+        """Train for all epochs, or those that the file has left.
+
+        Raises: `KeyboardInterrupt` between two steps after Ctrl-C, `NonFiniteLoss`; in the file is
+            then what was learned before.
+        """
+        with interrupted_between_steps() as self.check:
+            try:
+                flux.train(
+                    self.task.module.loss,
+                    self.model,
+                    self.batches,
+                    self.opt,
+                    epochs=self.settings.epochs,
+                    callbacks=[self, self.every],
+                    progress=progress,
+                    resume=self.path if resume else None,
+                    compiled=getattr(self.task.module, "COMPILED", True),
+                )
+            except NonFiniteLoss as problem:
+                flux.save(self.path, self.model, self.opt, zoo=self.about)
+                hint = f"A smaller learning rate than {self.settings.lr:g} may help: --lr."
+                raise NonFiniteLoss(problem.what, hint=hint) from None
+
+    def step(self, run) -> None:
+        """After a step: go on, unless Ctrl-C was pressed."""
+        try:
+            self.check()
+        except KeyboardInterrupt:
+            self.every.save(run)
+            raise
+
+    def __call__(self, run) -> None:
+        self.losses = list(run.history.epoch_loss)
         self.measures.append(self.measure())
 
     def measure(self) -> float:
         """The mean of the file's `measure` over the held-out examples."""
+        measure = self.task.module.measure
+        if not self.held_out:
+            return float(measure(self.model))
         found, sizes = [], []
         for batch in batches_of(self.held_out):
-            found.append(float(self.measured(self.model, *batch)))
+            found.append(float(measure(self.model, *batch)))
             sizes.append(len(batch[0]))
         return float(np.average(found, weights=sizes))
 
-    def save(self, folder: Path) -> Path:
-        """Write a checkpoint, from which `flux predict` reads."""
-        path = folder / "model.safetensors"
-        about = {"zoo": self.task.name, "folder": self.task.folder, "shape": list(self.shape)}
-        about |= {"measures": self.measures, **self.settings._asdict()}
-        flux.save(path, self.model, self.opt, **about)
-        return path
+    def state_dict(self) -> dict[str, list[float]]:
+        return {"losses": self.losses, "measures": self.measures}
+
+    def load_state_dict(self, state: dict[str, list[float]]) -> None:
+        self.losses, self.measures = state["losses"], state["measures"]
 
 
 @contextmanager

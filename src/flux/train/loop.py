@@ -30,6 +30,7 @@ def train(
     callbacks: Iterable[Callable[[Run], Any]] = (),
     progress: bool = True,
     resume: str | os.PathLike | None = None,
+    compiled: bool = True,
 ) -> History:
     """Train a model, in place: for each batch loss, gradient and update, as one compiled program.
 
@@ -51,6 +52,8 @@ def train(
             model, optimiser, random state, place in the data, history and callbacks are those of
             the file. Otherwise it begins. `epochs` counts all epochs, those of the file too. Data
             other than a `DataLoader` must give the same batches in each epoch.
+        compiled: `False` runs each step as plain Python: for a debugger, and for models that have
+            another structure in each step, such as that of a tree.
 
     Returns: the history: losses by step and by epoch, metrics, speed.
     Raises: `NonFiniteLoss` naming the batch, with `model` and `opt` as they were before it.
@@ -69,6 +72,7 @@ def train(
     check_arguments(loss, model, data, opt, epochs, callbacks)
     data = [data] if isinstance(data, tuple) and all(map(is_array, data)) else data
     run = Run(loss, model, opt, epochs, data, callbacks)
+    run.one = guarded_step if compiled else guarded_step.__wrapped__
     if resume is not None:
         go_on(run, resume)
     with ExitStack() as stack:
@@ -142,6 +146,7 @@ class Run:
         self.batches: Any = None
         self.stopped = self.finished = False
         self.halted: Any = RUNNING
+        self.one: Callable = guarded_step
         self.unseen: tuple[Any, Any, int, tuple] | None = None
 
     def one_epoch(self) -> None:
@@ -172,7 +177,7 @@ class Run:
         self.batches = None
 
     def one_step(self, batch: tuple) -> None:
-        value, self.halted = guarded_step(self.loss, self.model, batch, self.opt, self.halted, True)
+        value, self.halted = self.one(self.loss, self.model, batch, self.opt, self.halted, True)
         self.look()  # at the step before, while this one runs
         self.batch, self.step = self.batch + 1, self.step + 1
         self.unseen = value, self.halted, self.batch, batch

@@ -39,8 +39,9 @@ class checkpoint_every:
         epochs: how many epochs apart; 1 if neither is given.
         steps: how many steps apart.
         keep: how many files of this run are kept, the latest ones; all if not given.
+        **extra: further values of the file, as `flux.save` takes them.
 
-    Raises: `ValueError` for another name in braces.
+    Raises: `ValueError` for another name in braces, and for an extra value with a name of its own.
 
     >>> import flux, numpy as np, tempfile
     >>> def loss(model, x):
@@ -70,13 +71,17 @@ class checkpoint_every:
         epochs: int | None = None,
         steps: int | None = None,
         keep: int | None = None,
+        **extra: Any,
     ):
         self.path, self.steps = os.fspath(path), steps
         self.epochs = 1 if epochs is None and steps is None else epochs
         for name, value in {"epochs": epochs, "steps": steps, "keep": keep}.items():
             if value is not None and value < 1:
                 raise ValueError(f"checkpoint_every: {name} must be at least 1, got {value}.")
-        self.keep = keep
+        for name in extra:
+            if name in ("epoch", "step", "run"):
+                raise ValueError(f"checkpoint_every: {name!r} is a value of its own in the file.")
+        self.keep, self.extra = keep, extra
         self.written: list[str] = []
         self.named(0, 0)
 
@@ -104,7 +109,8 @@ class checkpoint_every:
         path = self.named(run.done, run.step)
         self.written = [other for other in self.written if other != path] + [path]
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        save(path, run.model, run.opt, epoch=run.done, step=run.step, run=state_of(run))
+        own = {"epoch": run.done, "step": run.step, "run": state_of(run)}
+        save(path, run.model, run.opt, **own, **self.extra)
         while self.keep and len(self.written) > self.keep:
             Path(self.written[0]).unlink(missing_ok=True)
             del self.written[0]  # only now: a program that is killed here looks for it again

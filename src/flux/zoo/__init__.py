@@ -1,26 +1,24 @@
 """The model zoo: one file a model. A file's name is the model's name.
 
-What `flux train` asks of a model file:
+What `flux train` asks of a model file, to call `flux.train` with it:
 
 - `build()`: the model, untrained.
 - `data(split)`: a tuple of arrays with one entry an example, for `"train"` and for `"test"`.
 - `loss(model, *batch)`: what is made small, or a tuple of that and a dict of numbers to look at.
-- `measure(model, *batch)`: by what the model is judged: a number, the mean over examples.
+- `measure(model, *batch)`: by what the model is judged: a number, the mean over held-out examples.
 - `SETTINGS` and `EXPECTED`: how it is trained, and what `measure` is to come to.
 
 What it may offer besides:
 
 - `rule(lr, steps)`: the rule of the optimiser, for so many steps; without it `Adam(lr)`.
+- `batches(model, settings)`, in the place of `data`: batches that are made while the model learns.
+  `measure` then gets the model alone.
+- `COMPILED = False`: steps run as plain Python, for models that have another structure in each.
+- `report(model)`: what else there is to say of a trained model, by name.
 - `CLASSES`: that the model is a classifier of images into so many classes: `data` gives images and
   labels, the model scores. `flux predict` then reads images with it.
-- `pictures(model, *held_out)`: what the model makes, by name; arrays of images with values between
-  0 and 1, of shape (rows, columns, H, W) or (rows, columns, H, W, 3).
 - `READS`: the name of a data set in `flux.datasets` that is read from a folder, `--data`, and may
   take the place of `data`. `build(shape)` then takes the shape of an input.
-
-A model of another kind has, in the place of `data` and `loss`, a course of its own:
-`train(model, settings, *, progress)` trains it in place, and `report(model)` says, by name, how
-good it is. What `EXPECTED` counts is then said in its file.
 """
 
 from __future__ import annotations
@@ -45,19 +43,27 @@ class Settings(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """What a model's `measure` comes to on held-out data: `value`, or better.
+    """What a model's `measure` comes to: `value`, or better. An accuracy is worded in percent.
 
-    >>> Expected("accuracy", 0.97).reached(0.98), Expected("loss", 0.5, "less").reached(0.6)
-    (True, False)
+    >>> print(Expected("held-out accuracy", 0.97))
+    97.0 % or more
+    >>> print(Expected("held-out loss", 1.3, "less", unit="nats a letter"))
+    1.3 nats a letter or less
     """
 
     what: str
     value: float
     better: str = "more"
+    unit: str = ""
 
-    def reached(self, value: float) -> bool:
-        """Is it as good as was expected?"""
-        return value >= self.value if self.better == "more" else value <= self.value
+    def __str__(self):
+        return f"{self.worded(self.value)} or {self.better}"
+
+    def worded(self, value: float) -> str:
+        """A value as it is shown."""
+        if "accuracy" in self.what:
+            return f"{100 * value:.1f} %"
+        return f"{value:.4g} {self.unit}".rstrip()
 
 
 def names() -> list[str]:

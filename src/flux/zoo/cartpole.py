@@ -16,12 +16,13 @@ import importlib
 import numpy as np
 
 import flux
-from flux.zoo import Settings
+from flux.zoo import Expected, Settings
 
-SETTINGS = Settings(epochs=150, batch=32, lr=1e-2)  # an epoch is one round of `batch` games
-EXPECTED = 475
+SETTINGS = Settings(epochs=15, batch=32, lr=1e-2)  # an epoch is ten rounds of `batch` games
+EXPECTED = Expected("mean return", 475)
 
-STEPS = 500
+STEPS = 500  # of a game
+ROUNDS = 10  # in an epoch
 GRAVITY, CART, POLE, HALF_LENGTH = 9.8, 1.0, 0.1, 0.5  # m/s², kg, kg, m
 FORCE, SECONDS = 10.0, 0.02  # N; between two steps
 EDGE, TILT = 2.4, np.radians(12)  # beyond which a game is lost
@@ -111,18 +112,39 @@ def returns(alive):
 
 
 class Games:
-    """Rounds of games of the model as it is by then: the data of `flux.train`."""
+    """Rounds of games of the model as it is by then: the data of `flux.train`.
 
-    def __init__(self, model, settings: Settings, carts):
-        self.model, self.count, self.carts = model, settings.batch, carts
-        self.rng = np.random.default_rng(settings.seed)
+    Args:
+        model: who plays.
+        settings: `batch` games a round; `seed` and the number of the round decide their chances.
+        carts: `Carts`, or `GymnasiumCarts` for those of Gymnasium's simulator.
+    """
+
+    def __init__(self, model, settings: Settings, carts=Carts):
+        self.model, self.settings, self.carts = model, settings, carts
+        self.epoch = self.done = 0
 
     def __len__(self):
-        return 1
+        return ROUNDS
 
     def __iter__(self):
-        states, actions, alive = play(self.model, self.count, self.rng, carts=self.carts)
-        yield states, actions, returns(alive), alive
+        while self.done < ROUNDS:
+            rng = np.random.default_rng((self.settings.seed, self.epoch, self.done))
+            self.done += 1
+            states, actions, alive = play(self.model, self.settings.batch, rng, carts=self.carts)
+            yield states, actions, returns(alive), alive
+        self.epoch, self.done = self.epoch + 1, 0
+
+    def state_dict(self):
+        return {"epoch": self.epoch, "done": self.done}
+
+    def load_state_dict(self, state):
+        self.__dict__.update(state)
+
+
+def batches(model, settings: Settings) -> Games:
+    """What the model learns from."""
+    return Games(model, settings)
 
 
 def loss(model, states, actions, gained, alive):
@@ -139,22 +161,7 @@ def loss(model, states, actions, gained, alive):
     return actor + critic, {"return": alive.sum(axis=0).mean()}
 
 
-def train(model, settings: Settings, *, progress: bool = True, carts=Carts):
-    """Play and learn, in turns; with ``carts=GymnasiumCarts`` in Gymnasium's simulator."""
-    opt = flux.setup(flux.optim.Adam(settings.lr), model)
-    games = Games(model, settings, carts)
-    return flux.train(loss, model, games, opt, epochs=settings.epochs, progress=progress)
-
-
-def evaluate(model, games: int = 100, *, carts=Carts) -> float:
-    """The mean return of games in which the likelier action is taken."""
+def measure(model, games: int = 100, *, carts=Carts) -> float:
+    """The mean return of new games in which the likelier action is taken."""
     _, _, alive = play(model, games, np.random.default_rng(2), greedy=True, carts=carts)
     return float(alive.sum(axis=0).mean())
-
-
-def report(model) -> dict[str, str]:
-    """What the model is good for."""
-    return {
-        "mean return": f"{evaluate(model):.1f} over 100 games",
-        "expected": f"{EXPECTED} or more",
-    }

@@ -19,7 +19,7 @@ from flux.random import RandomState
 from flux.zoo import Expected, Settings
 
 SETTINGS = Settings(epochs=30, batch=64, lr=5e-3)
-EXPECTED = Expected("accuracy", 0.985)
+EXPECTED = Expected("held-out accuracy", 0.985)
 CLASSES = 10
 READS = "mnist"
 
@@ -85,6 +85,7 @@ def loss(model, images, labels):
     return flux.losses.logit_crossentropy(scores, labels), {"accuracy": accuracy}
 
 
+@flux.jit
 def measure(model, images, labels):
     """The share of the images that are read right."""
     return flux.metrics.accuracy(model(images), labels)

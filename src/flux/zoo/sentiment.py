@@ -14,10 +14,10 @@ from __future__ import annotations
 import numpy as np
 
 import flux
-from flux.zoo import Settings
+from flux.zoo import Expected, Settings
 
 SETTINGS = Settings(epochs=8, batch=64, lr=5e-3)
-EXPECTED = 0.99
+EXPECTED = Expected("held-out accuracy", 0.99)
 
 SUBJECTS = "it", "the plot", "the acting", "the music", "the ending", "the camera work"
 GOOD = "good", "clever", "moving", "funny", "fresh", "brilliant"
@@ -104,17 +104,10 @@ def loss(model, words, lengths, friendly):
     return flux.losses.logit_crossentropy(scores, friendly), {"accuracy": accuracy}
 
 
-def train(model, settings: Settings, *, progress: bool = True):
-    """Train in place, each batch with the reviews as they come, long and short."""
-    opt = flux.setup(flux.optim.Adam(settings.lr), model)
-    batches = flux.DataLoader(data("train"), settings.batch, shuffle=True, rng=settings.seed)
-    return flux.train(loss, model, batches, opt, epochs=settings.epochs, progress=progress)
-
-
-def evaluate(model) -> float:
-    """The share of the held-out reviews that the model gets right."""
-    _, seen = flux.jit(loss)(model, *data("test"))
-    return float(seen["accuracy"])
+@flux.jit
+def measure(model, words, lengths, friendly):
+    """The share of the reviews that the model gets right."""
+    return flux.metrics.accuracy(model(words, lengths), friendly)
 
 
 def bag_of_words() -> float:
@@ -142,9 +135,5 @@ def report(model) -> dict[str, str]:
     verdicts = [
         f"{text}: {'un' * (not f)}friendly" for text, f in zip(shown, friendly, strict=True)
     ]
-    rows = {
-        "held-out accuracy": f"{evaluate(model):.1%}",
-        "expected": f"{EXPECTED:.0%} or more",
-        "bag of words": f"{bag_of_words():.1%}",
-    }
-    return {**{k: v.replace("%", " %") for k, v in rows.items()}, "reads": "\n".join(verdicts)}
+    alone = f"{bag_of_words():.1%}".replace("%", " %")
+    return {"bag of words": alone, "reads": "\n".join(verdicts)}

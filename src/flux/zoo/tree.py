@@ -4,9 +4,8 @@ A formula is a nested tuple, `("and", True, ("not", False))`. Its network is the
 written: a vector for each constant, and for each word a layer that makes one vector of those of its
 parts. The gradient is taken of just this recursion, as it runs, without compiling anything; so
 every formula may have a shape of its own.
-Data: random formulas, made anew for every step, of at most 4 levels; judged by 1000 of 5 or 6
-levels, half of which are true.
-Result: at least 97 % of these after half a minute on one core (two seeds gave 99.6 and 99.9 %).
+Data: 2,000 random formulas of at most 4 levels; held out are 500 of 5 or 6 levels. Half are true.
+Result: at least 97 % of the deeper ones, after some minutes on one core (seed 0 gave 99.7 %).
 Source: Socher et al. (2011), Parsing natural scenes and natural language with recursive networks.
 """
 
@@ -19,12 +18,11 @@ import jax
 import numpy as np
 
 import flux
-from flux.train.progress import Progress
-from flux.zoo import Settings
+from flux.zoo import Expected, Settings
 
-SETTINGS = Settings(epochs=10, batch=16, lr=2e-2)
-EXPECTED = 0.97
-STEPS = 50  # in an epoch
+SETTINGS = Settings(epochs=4, batch=16, lr=2e-2)
+EXPECTED = Expected("held-out accuracy", 0.97)
+COMPILED = False
 
 PARTS = {"not": 1, "and": 2, "or": 2, "xor": 2}
 MEANINGS = {
@@ -91,48 +89,36 @@ def random_formulas(rng, count: int, fewest: int, most: int) -> list:
     return found
 
 
-def loss(model, batch):
+def data(split: str) -> tuple[np.ndarray]:
+    """Formulas to learn from, or the deeper ones; an array of Python's objects."""
+    seed, count, fewest, most = (0, 2000, 1, 4) if split == "train" else (1, 500, 5, 6)
+    formulas = np.empty(count, object)
+    formulas[:] = random_formulas(np.random.default_rng(seed), count, fewest, most)
+    return (formulas,)
+
+
+def loss(model, formulas):
     """The mean crossentropy of the formulas of a batch, each gone through by itself."""
+    model = in_numpy(model)
     losses = [
         flux.losses.logit_binary_crossentropy(model(formula), float(truth(formula)))
-        for formula in batch
+        for formula in formulas.tolist()
     ]
     return sum(losses) / len(losses)
 
 
-def train(model, settings: Settings, *, progress: bool = True) -> list[float]:
-    """Train in place; returns the mean loss of each epoch.
-
-    The gradient is taken of a model of NumPy's arrays: for vectors this small they cost a tenth.
-    """
-    rng, steps = np.random.default_rng(settings.seed), settings.epochs * STEPS
-    rate: Any = flux.schedules.cosine(settings.lr, steps)
-    opt = flux.setup(flux.optim.Adam(rate), model)
-    losses = []
-    with Progress(steps, enabled=progress) as bar:
-        for step in range(steps):
-            batch = random_formulas(rng, settings.batch, 1, 4)
-            value, (grads, _) = flux.withgradient(loss, in_numpy(model), batch)
-            flux.update(opt, model, grads)
-            losses.append(float(value))
-            bar.update(1 + step // STEPS, step + 1, value)
-    return [float(part.mean()) for part in np.split(np.array(losses), settings.epochs)]
-
-
 def in_numpy(model):
-    """The model with NumPy's arrays in the place of JAX's."""
+    """The model with NumPy's arrays in the place of JAX's: for vectors this small, a tenth of the
+    time."""
     return jax.tree.map(np.asarray, model)
 
 
-def evaluate(model, count: int = 1000) -> float:
-    """The share of new, deeper formulas of which the model knows whether they are true."""
-    model, new = in_numpy(model), random_formulas(np.random.default_rng(1), count, 5, 6)
-    return float(np.mean([(model(formula) > 0) == truth(formula) for formula in new]))
+def rule(lr: float, steps: int):
+    """Adam, with a rate that falls along a cosine."""
+    return flux.optim.Adam(flux.schedules.cosine(lr, steps))
 
 
-def report(model) -> dict[str, str]:
-    """What the model is good for."""
-    return {
-        "accuracy": f"{evaluate(model):.1%}, of 1000 deeper formulas".replace("%", " %"),
-        "expected": f"{EXPECTED:.0%} or more".replace("%", " %"),
-    }
+def measure(model, formulas) -> float:
+    """The share of the formulas of which the model knows whether they are true."""
+    model = in_numpy(model)
+    return float(np.mean([(model(formula) > 0) == truth(formula) for formula in formulas.tolist()]))
