@@ -4,6 +4,7 @@ import gzip
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import flux
 from flux import zoo
 from flux.cli import main
 
+PAGE = Path(__file__, "../../../docs/zoo.md").resolve().read_text(encoding="utf-8")
 RNG = np.random.default_rng(0)
 
 
@@ -73,12 +75,15 @@ def test_the_list_tells_what_to_expect_of_each_model(capsys):
     printed = capsys.readouterr().out
     for name in zoo.names():
         assert name in printed
-        assert str(zoo.load(name).EXPECTED) in printed
+        expected = zoo.load(name).EXPECTED
+        assert f"{expected.what}: {expected}" in printed
+        (row,) = [line for line in PAGE.split("\n") if line.startswith(f"| `{name}` |")]
+        assert row.endswith(f"| {expected.what}: {expected} |")
 
 
 @pytest.mark.parametrize("name", ["mlp", "cartpole"])
 def test_a_run_that_was_killed_goes_on_with_the_same_bits(name, tmp_path):
-    settings = ["--batch", "600"] if name == "mlp" else ["--batch", "2", "--lr", "0.001"]
+    settings = ["--batch", "400"] if name == "mlp" else ["--batch", "2", "--lr", "0.001"]
     assert train(name, "--epochs", "3", *settings, "--out", tmp_path / "whole") == 0
     kill(tmp_path / "killed", [name, "--epochs", "3", *settings])
     assert train(name, "--resume", "--out", tmp_path / "killed") == 0
@@ -138,8 +143,12 @@ def test_a_run_may_be_given_more_epochs(begun, capsys):
     assert extra["zoo"]["settings"]["batch"] == 600
 
 
-def test_a_run_that_has_not_begun_begins(tmp_path):
-    assert train("mlp", "--resume", "--epochs", "1", "--batch", "600", "--out", tmp_path) == 0
+def test_a_run_that_has_not_begun_begins_in_a_folder_of_any_name(tmp_path):
+    folder = tmp_path / "{epoch} {x"
+    for epochs in (1, 2):
+        settings = ["--epochs", epochs, "--batch", 600, "--out", folder]
+        assert train("mlp", "--resume", *settings) == 0
+    assert (folder / "model.safetensors").exists()
 
 
 def test_predict_refuses_what_is_no_classifier_of_images(tmp_path, capsys):

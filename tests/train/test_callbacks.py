@@ -179,17 +179,18 @@ def test_files_after_epochs_and_after_steps(tmp_path):
     trained(
         callbacks.checkpoint_every(tmp_path / "a" / "{epoch}.safetensors", epochs=3),
         callbacks.checkpoint_every(tmp_path / "b" / "{step:02}-{epoch}", steps=3, keep=2),
-        callbacks.checkpoint_every(tmp_path / "last"), epochs=7,
+        callbacks.checkpoint_every(tmp_path / "last", about={"sizes": [1, 2]}), epochs=7,
     )  # fmt: skip
     assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["3.safetensors", "6.safetensors"]
     assert sorted(p.name for p in (tmp_path / "b").iterdir()) == ["09-4", "12-5"]
     line = {"slope": np.zeros((), np.float32)}
     extra = flux.restore(tmp_path / "last", line)
-    assert (extra["epoch"], extra["step"]) == (7, 14)
+    assert (extra["epoch"], extra["step"], extra["about"]) == (7, 14, {"sizes": [1, 2]})
 
 
 @pytest.mark.parametrize(
-    ("path", "options"), [("{name}", {}), ("{", {}), ("a", {"steps": 0}), ("a", {"keep": -1})]
+    ("path", "options"),
+    [("{name}", {}), ("{", {}), ("a", {"steps": 0}), ("a", {"keep": -1}), ("a", {"run": 1})],
 )
 def test_a_path_or_number_that_makes_no_sense(path, options):
     with pytest.raises(ValueError, match="checkpoint_every"):

@@ -8,9 +8,9 @@ from tests.zoo.short import trained
 
 
 def test_it_learns_to_read_digits_in_a_few_epochs():
-    training = trained("resnet", 4)
-    assert training.measures[-1] > 0.9
-    assert training.losses[-1] < 0.1 < 0.5 < training.losses[0]
+    training = trained("resnet", 3)
+    assert training.measures[-1] > 0.85
+    assert training.losses[-1] < 0.2 < 0.5 < training.losses[0]
 
 
 def test_a_block_whose_convolutions_give_nothing_is_its_shortcut():

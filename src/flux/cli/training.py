@@ -47,7 +47,10 @@ class Training:
         self.measures: list[float] = []
         self.about = {"model": task.name, "folder": task.folder}
         self.about |= {"shape": task.shape and list(task.shape), "settings": settings._asdict()}
-        self.every = flux.callbacks.checkpoint_every(path, epochs=1, steps=STEPS, zoo=self.about)
+        self.named = str(path).replace("{", "{{").replace("}", "}}")  # braces stand for numbers
+        self.every = flux.callbacks.checkpoint_every(
+            self.named, epochs=1, steps=STEPS, zoo=self.about
+        )
         self.check: Callable[[], None] = lambda: None
 
     def _batches(self):
@@ -72,7 +75,7 @@ class Training:
                     epochs=self.settings.epochs,
                     callbacks=[self, self.every],
                     progress=progress,
-                    resume=self.path if resume else None,
+                    resume=self.named if resume else None,
                     compiled=getattr(self.task.module, "COMPILED", True),
                 )
             except NonFiniteLoss as problem:
