@@ -36,6 +36,11 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "line(number, ...): the conformance lines a test shows")
 
 
+def pytest_make_parametrize_id(val):
+    """Flux's objects by their text; functions have theirs with an address, which differs by run."""
+    return repr(val) if type(val).__module__.startswith("flux.") else None
+
+
 def pytest_collection_modifyitems(items):
     for item in items:
         shown = [n for marker in item.iter_markers("line") for n in flat(marker.args)]
