@@ -1,10 +1,11 @@
 """Loops of known length made faster, without a change of what they compute.
 
 *Hoisting*: a product in the body that the carried values do not enter (`x_t @ W`) is done for all
-iterations at once, before the loop, and what is the same in all of them once. *Collecting*: a carried sum of products (the gradient of a
-weight, `dW += x_t.T @ g_t`) is one product of what the loop collects, after it. *Recomputing*: what
-the reverse needs of an iteration is made again: by arithmetic from less than that, and from the
-carried values and the results of products where these take much less memory.
+iterations at once, before the loop, and what is the same in all of them is done once. *Collecting*:
+a carried sum of products (the gradient of a weight, `dW += x_t.T @ g_t`) is one product of what the
+loop collects, after it. *Recomputing*: what the reverse needs of an iteration is made again: by
+arithmetic from less than that, and from the carried values and the results of products where these
+take much less memory.
 
 `FLUX_PASSES` names those that are on (all by default: `hoist,collect,recompute`).
 """
@@ -41,8 +42,8 @@ CHEAP = frozenset(
 )
 """Operations that the reverse does again where that takes much less memory."""
 ARITHMETIC = CHEAP - frozenset(
-    """div exp exp2 log log1p expm1 tanh logistic sin cos sqrt rsqrt cbrt pow erf concatenate rev pad
-    iota""".split()
+    """div exp exp2 log log1p expm1 tanh logistic sin cos sqrt rsqrt cbrt pow erf concatenate rev
+    pad iota""".split()
 )
 """Operations that cost no more than to read what they gave."""
 WIDENING = frozenset(["broadcast_in_dim", "iota", "pad", "concatenate"])
