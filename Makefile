@@ -10,6 +10,8 @@ KEY      := $(shell (pwd; cat pyproject.toml constraints.txt) | cksum | cut -d' 
 READY    := $(VENV)/.ready-$(KEY)
 INSTALL   = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 ARGS     ?=
+# Processes that the suite runs in; 0 for one without xdist, as a debugger wants it.
+WORKERS  ?= auto
 COUNT    ?= 1000
 START    ?= 0
 export PYTHONUTF8 = 1
@@ -25,8 +27,8 @@ setup: $(READY)-test $(READY)-lint ## the environment for working on Flux, in .v
 demo: $(READY)-demo ## train on the embedded digits; prints the result and where the picture is
 	$(BIN)/flux train mlp $(ARGS)
 
-test: $(READY)-test ## the whole suite (ARGS="-k name" for a part, FLUX_TORCH=0 without PyTorch)
-	$(BIN)/python -m pytest $(ARGS)
+test: $(READY)-test ## the whole suite (ARGS="-k name" for a part, WORKERS=0 for a debugger, FLUX_TORCH=0 without PyTorch)
+	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal $(ARGS)
 
 docs: $(READY)-docs ## the documentation as a site, in build/site; any warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS) && echo build/site/index.html
@@ -44,7 +46,7 @@ bench: $(READY)-bench ## speed and memory next to peers, into bench/RESULTS.md (
 	$(BIN)/python bench/run.py $(ARGS)
 
 conformance: $(READY)-test ## every sample program: value, side effects, gradient, second pullback
-	$(BIN)/python -m pytest tests -m line --lines $(ARGS)
+	$(BIN)/python -m pytest tests -n $(WORKERS) --maxprocesses 8 -m line --lines $(ARGS)
 
 fuzz: $(READY)-test ## random programs against differences (COUNT=1000 START=0)
 	cd tests && $(abspath $(BIN))/python -m fuzz $(START) $(COUNT)

@@ -47,7 +47,6 @@ def torch_values(make, start=0.5):
         (warmup(0.5, 9, 0.1), lambda o: of_torch.LinearLR(o, 0.2, total_iters=9)),
         (constant(0.5), lambda o: of_torch.ConstantLR(o, 1.0)),
     ],
-    ids=repr,
 )
 def test_as_in_torch(ours, make):
     np.testing.assert_allclose(values(ours), torch_values(make), rtol=1e-12, atol=1e-16)
@@ -72,7 +71,6 @@ def test_as_in_torch(ours, make):
             ),
         ),
     ],
-    ids=repr,
 )  # fmt: skip
 def test_as_in_optax(ours, theirs):
     np.testing.assert_allclose(values(ours), values(theirs), rtol=3e-6, atol=1e-7)
@@ -90,7 +88,6 @@ def by_hand(n):
         constant(0.5), step(0.5, 7), step(0.5, (4, 9)), exponential(0.5, 0.9), polynomial(0.5, 20),
         cosine(0.5, 20), one_cycle(0.5, 20), warmup(by_hand, 4), sequence((by_hand, 5), by_hand),
     ],
-    ids=repr,
 )  # fmt: skip
 def test_a_traced_step_gives_the_value_of_an_int(schedule):
     traced = jax.jit(schedule)

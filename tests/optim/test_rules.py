@@ -54,7 +54,6 @@ def moved_in_torch(make, grads):
         (optim.AdaGrad(0.1), lambda p: T.Adagrad(p, 0.1, eps=1e-8)),
         (optim.AdaDelta(0.9, 1e-6), lambda p: T.Adadelta(p, 1.0, 0.9, 1e-6)),
     ],
-    ids=repr,
 )
 def test_as_in_torch(rule, make, scale):
     grads = gradients(scale)
@@ -163,7 +162,6 @@ def unit(omega, grad):
         (optim.WeightDecay(0.1), lambda g, x: g + 0.1 * x),
         (optim.SignDecay(0.1), lambda g, x: g + 0.1 * np.sign(x)),
     ],
-    ids=repr,
 )
 def test_what_changes_the_gradient_before_a_rule(rule, change):
     (grad,) = gradients(steps=1)
@@ -225,7 +223,7 @@ def test_hyperparameters_that_optax_injects_are_adjusted():
 
 
 @pytest.mark.parametrize(
-    "rule", [optim.Descent(0.1), optim.Adam(0.1), optim.AdaGrad(0.5), optim.AMSGrad(0.1)], ids=repr
+    "rule", [optim.Descent(0.1), optim.Adam(0.1), optim.AdaGrad(0.5), optim.AMSGrad(0.1)]
 )
 def test_complex_parameters_reach_their_minimum(rule):
     target = np.array([1 + 2j, -1j], np.complex64)

@@ -37,6 +37,7 @@ __all__ = [
     "build",
     "inside_try",
     "resolve",
+    "zeros",
 ]
 
 NUMBERS = (bool, int, float, complex)
@@ -144,6 +145,7 @@ def resolve(ref, outs, kind):
 
 
 def zeros(kind):
+    """An array of zeros of this kind."""
     if jnp.issubdtype(kind.dtype, jax.dtypes.prng_key):
         return jax.random.wrap_key_data(jnp.zeros((*kind.shape, 2), jnp.uint32))
     return _convert_element_type(

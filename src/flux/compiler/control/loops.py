@@ -21,7 +21,7 @@ from flux.compiler.control.checks import current as current_checks
 from flux.compiler.control.doubles import note
 from flux.compiler.control.growth import Growth
 from flux.compiler.control.iterables import Sequence, staged
-from flux.compiler.control.join import ABSENT, Both, Join, Made, Out, Slot, build, resolve
+from flux.compiler.control.join import ABSENT, Both, Join, Made, Out, Slot, build, resolve, zeros
 from flux.compiler.control.options import MOST_UNROLLED, current
 from flux.compiler.control.passes import looped
 from flux.compiler.control.records import (
@@ -205,6 +205,8 @@ class Loop:
         run: one iteration, traced.
         slots: the carried arrays.
     """
+
+    __constant__ = True
 
     def __init__(self, body: Callable, inits: tuple, region: Region, *reached):
         self.body, self.region = body, region
@@ -398,14 +400,38 @@ class WhileLoop(Loop):
         if not self.ys:
             self.collected = ()
             return self.finish(lax.while_loop(go, step, self.init()))
-        end, kept = keeping_loop(go, step, self.init())
-        kinds = [slot.kind for slot in self.slots]
         again = self.run.silent()
+        places = self.places_to_replay(again)
+
+        def some(carry):
+            return [carry[i] for i in places]
+
+        def run(*parts):
+            carry = [zeros(slot.kind) for slot in self.slots]
+            for i, part in zip(places, parts, strict=True):
+                carry[i] = part
+            return again(*carry)
+
+        end, kept = keeping_loop(go, step, self.init(), some)
+        following, kinds = next_of(self.slots), some([slot.kind for slot in self.slots])
         self.collected = tuple([
-            Replayed(kept, self.step_of(again), self.maker(part, again), kinds, self.links)
+            Replayed(
+                kept, lambda parts: some(following(run(*parts))), self.maker(part, run), kinds,
+                self.links,
+            )
             for part in self.ys
         ])  # fmt: skip
         return self.finish(end)
+
+    def places_to_replay(self, run) -> list[int]:
+        """Of the carried arrays, those that what the loop collects depends on."""
+        found: set[int] = set()
+        waiting = [slot.second for slot in self.y_slots()]
+        while waiting:
+            new = run.reads([ref.index for ref in waiting if isinstance(ref, Out)]) - found
+            found |= new
+            waiting = [self.slots[i].second for i in new]
+        return sorted(found)
 
     def step_of(self, run) -> Callable:
         following = next_of(self.slots)

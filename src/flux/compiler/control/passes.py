@@ -1,10 +1,11 @@
 """Loops of known length made faster, without a change of what they compute.
 
 *Hoisting*: a product in the body that the carried values do not enter (`x_t @ W`) is done for all
-iterations at once, before the loop. *Collecting*: a carried sum of products (the gradient of a
-weight, `dW += x_t.T @ g_t`) is one product of what the loop collects, after it. *Recomputing*: what
-the reverse needs of an iteration is made again from the carried values and the results of products,
-where these take less memory.
+iterations at once, before the loop, and what is the same in all of them is done once. *Collecting*:
+a carried sum of products (the gradient of a weight, `dW += x_t.T @ g_t`) is one product of what the
+loop collects, after it. *Recomputing*: what the reverse needs of an iteration is made again: by
+arithmetic from less than that, and from the carried values and the results of products where these
+take much less memory.
 
 `FLUX_PASSES` names those that are on (all by default: `hoist,collect,recompute`).
 """
@@ -39,7 +40,16 @@ CHEAP = frozenset(
     not xor is_finite convert_element_type broadcast_in_dim reshape transpose squeeze expand_dims
     split concatenate slice rev pad iota stop_gradient copy clamp""".split()
 )
-"""Operations that the reverse does again rather than read what they gave."""
+"""Operations that the reverse does again where that takes much less memory."""
+ARITHMETIC = CHEAP - frozenset(
+    """div exp exp2 log log1p expm1 tanh logistic sin cos sqrt rsqrt cbrt pow erf concatenate rev
+    pad iota""".split()
+)
+"""Operations that cost no more than to read what they gave."""
+WIDENING = frozenset(["broadcast_in_dim", "iota", "pad", "concatenate"])
+"""Operations that are left in the loop: what they give is greater than what they are given."""
+CONE = 32
+"""So many operations are looked through to find of what a value can be made again."""
 
 
 def enabled(name: str) -> bool:
@@ -119,6 +129,15 @@ class Body:
                 kept.append(equation)
                 waiting.update(v for v in sources(equation) if v not in given)
         return kept[::-1]
+
+    def settle(self) -> None:
+        """Compute, once, what is the same in every iteration."""
+        for equation in self.equations:
+            inputs = sources(equation)
+            ready = inputs and not equation.effects and all(v in self.fixed for v in inputs)
+            if ready and equation.primitive.name not in WIDENING:
+                values = [read(self.fixed, v) for v in equation.invars]
+                self.fixed.update(zip(equation.outvars, bound(equation, values), strict=True))
 
 
 # -- hoisting ------------------------------------------------------------------------------------
@@ -341,7 +360,49 @@ def to_keep(body: Body, early: Early, outs: list[int]) -> list:
         used.update(dict.fromkeys([v for v in sources(equation) if v in given]))
     used.update(dict.fromkeys([v for v in plain if v in given]))
     again = [v for v in used if v in body.varying]
-    return again if MUCH * size(again, early) <= size(plain, early) else plain
+    less = reduced(body, early, plain)
+    return again if MUCH * size(again, early) <= size(less, early) else less
+
+
+def reduced(body: Body, early: Early, plain: list) -> list:
+    """As `plain`, less what arithmetic makes of the others, or of as little."""
+    order = {v: i for i, e in enumerate(body.equations) for v in e.outvars}
+    kept = set(plain)
+    changed = True
+    while changed:
+        changed = False
+        for var in sorted(kept & set(order), key=order.__getitem__, reverse=True):
+            rest = kept - {var}
+            for inputs in origins(body, early, rest, var):
+                more = [v for v in inputs if v not in rest]
+                if size(more, early) <= size([var], early):
+                    kept, changed = rest | set(more), True
+                    break
+    return [v for v in (*body.rows, *body.carry, *order) if v in kept]
+
+
+def origins(body: Body, early: Early, known: set, var):
+    """Sets of variables that arithmetic makes `var` of: what is next to it, what is farthest."""
+    start = body.makers[var]
+    if start.primitive.name not in ARITHMETIC:
+        return
+    given = {*known, *early.arrays}
+    varying = [v for v in dict.fromkeys(sources(start)) if v in body.varying]
+    yield varying
+    ends: dict[Any, None] = {}
+    waiting, seen = list(varying), set(varying)
+    while waiting:
+        part = waiting.pop()
+        maker = body.makers.get(part)
+        if part in given or maker is None or maker.primitive.name not in ARITHMETIC:
+            ends[part] = None
+            continue
+        new = [v for v in sources(maker) if v in body.varying and v not in seen]
+        seen.update(new)
+        waiting += new
+        if len(seen) > CONE:
+            return
+    yield list(ends)
 
 
 def size(variables: list, early: Early) -> int:
@@ -372,9 +433,10 @@ def looped(
     """
     body = Body(run, kinds, len(rows))
     early = Early(body, rows)
-    hoisted = early.products() if enabled("hoist") else []
-    for var in hoisted:
-        early.of(var)
+    if enabled("hoist"):
+        body.settle()
+        for var in early.products():
+            early.of(var)
     sums: dict[int, list[Sum]] = {}
     if enabled("collect"):
         sums = collectable(body, summed)

@@ -44,11 +44,13 @@ def places_and_levels(arrays) -> tuple[int, int]:
 
 
 def rows(states: list, index) -> list:
+    index = index.astype(jnp.uint32)  # JAX looks whether an index with a sign is negative
     return [lax.dynamic_index_in_dim(a, index, 0, keepdims=False) for a in states]
 
 
 def with_row(states: list, index, values: list) -> list:
     pairs = zip(states, values, strict=True)
+    index = index.astype(jnp.uint32)
     return [lax.dynamic_update_index_in_dim(a, v, index, 0) for a, v in pairs]
 
 
@@ -56,9 +58,9 @@ def empty(arrays: list, count: int) -> list:
     return [jnp.zeros((count, *a.shape), a.dtype) for a in arrays]
 
 
-def keeping_loop(go: Callable, step: Callable, init: list) -> tuple[list, Kept]:
-    """The state after a loop, and the states that it kept."""
-    count, _ = places_and_levels(init)
+def keeping_loop(go: Callable, step: Callable, init: list, part: Callable) -> tuple[list, Kept]:
+    """The state after a loop, and what it kept: `part` of some states."""
+    count, _ = places_and_levels(part(init))
 
     def segment(stride, values):
         """At most `stride` iterations."""
@@ -83,12 +85,12 @@ def keeping_loop(go: Callable, step: Callable, init: list) -> tuple[list, Kept]:
         states = lax.cond(full, thinned, lambda states: states, states)
         place = jnp.where(full, count // 2, place)
         stride = jnp.where(full, stride * 2, stride)
-        states = with_row(states, place, values)
+        states = with_row(states, place, part(values))
         done, values = segment(stride, values)
         return place + 1, stride, length + done, states, values
 
     start = (
-        jnp.int32(0), jnp.int32(FIRST_STRIDE), jnp.int32(0), empty(init, count), list(init)
+        jnp.int32(0), jnp.int32(FIRST_STRIDE), jnp.int32(0), empty(part(init), count), list(init)
     )  # fmt: skip
     _, stride, length, states, values = lax.while_loop(lambda c: go(c[4]), body, start)
     return values, Kept(states, stride, length)
@@ -118,15 +120,7 @@ def reverse(kept: Kept, step: Callable, back: Callable, cts: list) -> list:
         """Cut one segment into smaller ones; `carry` has a buffer for each level below."""
         cts, (buffer, *below) = carry
         width = jnp.maximum(1, (length + count - 1) // count)
-        last = (length - 1) // width * width
-
-        def fill(j, filled):
-            buffer, values = filled
-            place = jnp.where(j % width == 0, j // width, count)  # the last place is never read
-            return with_row(buffer, place, values), step(values)
-
-        buffer, values = lax.fori_loop(0, last, fill, (buffer, values))
-        buffer = with_row(buffer, last // width, values)
+        buffer = filled(buffer, values, length, width)
         if level + 1 < levels:
             cts, below = turn(
                 length, width, buffer, (cts, below), lambda v, n, c: segment(v, n, c, level + 1)
@@ -140,13 +134,27 @@ def reverse(kept: Kept, step: Callable, back: Callable, cts: list) -> list:
             )
         return cts, [buffer, *below]
 
+    def filled(buffer, values, length, width):
+        """Keep the state at every iteration whose number is a multiple of `width`."""
+
+        def next_to(j, pair):
+            return with_row(pair[0], j, pair[1]), step(pair[1])
+
+        def apart(j, pair):
+            return with_row(pair[0], j, pair[1]), advanced(step, pair[1], width)
+
+        last, single = (length - 1) // width, width == 1
+        pair = lax.fori_loop(0, jnp.where(single, last, 0), next_to, (buffer, values))
+        pair = lax.fori_loop(0, jnp.where(single, 0, last), apart, pair)
+        return with_row(pair[0], last, pair[1])
+
     def one_by_one(values, length, cts):
         def body(k, cts):
             return back(advanced(step, values, length - 1 - k), cts)
 
         return lax.fori_loop(0, length, body, cts)
 
-    buffers = [empty(sample, count + 1) for _ in range(levels - 1)]
+    buffers = [empty(sample, count) for _ in range(levels - 1)]
     cts, _ = turn(
         kept.length, kept.stride, kept.states, (cts, buffers),
         lambda v, n, carry: segment(v, n, carry, 1),

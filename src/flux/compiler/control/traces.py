@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 from jax.core import eval_jaxpr
+from jax.extend.core import Literal
 
 from flux.ad.store import Store
 from flux.compiler.control.checks import current, is_users_error
@@ -26,11 +27,22 @@ class Traced:
         jaxpr, consts: of JAX.
     """
 
+    __constant__ = True
+
     def __init__(self, jaxpr, consts):
         self.jaxpr, self.consts = jaxpr, consts
 
     def __call__(self, *inputs) -> list:
         return eval_jaxpr(self.jaxpr, self.consts, *inputs)
+
+    def reads(self, places: list[int]) -> set[int]:
+        """The places of the inputs that the outputs at these places depend on."""
+        wanted = [self.jaxpr.outvars[i] for i in places]
+        known = {v for v in wanted if not isinstance(v, Literal)}
+        for equation in reversed(self.jaxpr.eqns):
+            if known.intersection(equation.outvars):
+                known.update(v for v in equation.invars if not isinstance(v, Literal))
+        return {i for i, v in enumerate(self.jaxpr.invars) if v in known}
 
     def silent(self) -> Traced:
         """The same without its printing."""
