@@ -2,7 +2,7 @@
 
 An actor with a critic: after each round of games the actor makes actions likelier that led to more
 than the critic had expected of the state. A game gives 1 for each step and lasts 500 at most.
-Result: a mean return of at least 475 over 100 games, after about half a minute on two cores (four
+Result: a mean return of at least 475 over 100 games, after about half a minute on two cores (two
 seeds gave 500, the most there is).
 Source: Williams (1992), Simple statistical gradient-following algorithms (REINFORCE); the cart is
 that of Barto, Sutton and Anderson (1983), Neuronlike adaptive elements, with the numbers, limits

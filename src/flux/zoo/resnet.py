@@ -4,7 +4,8 @@ The network for small images of He et al. (2016), Deep residual learning, sectio
 of blocks, each stage with half the width and height and twice the channels of the one before it.
 
 Data: the 1,797 images of `flux.datasets.digits`, of which every fifth is held out; three blocks.
-Result: at least 98 % of the held-out digits after some seconds on two cores.
+Result: at least 98 % of the held-out digits after half a minute on two cores (three seeds gave 98.6
+to 98.9 %).
 """
 
 from __future__ import annotations
