@@ -15,11 +15,11 @@ RMSNorm RNN RNNCell Recurrence RotaryEmbedding Scale ShapeError SkipConnection S
 StagingError Upsample WeightNorm activations adjust bf16 callbacks celu check_bounds check_rule
 checkpoint code_adjoint code_ir cpu data datasets debug_nans destructure elu export f16 f32 f64 fmap
 freeze functional gelu glu gpu grad gradient hardsigmoid hardswish hardtanh hessian hook identity
-init initialstates jacobian jit kfolds layer layers leakyrelu lisht load load_exported logcosh
-logsigmoid logsoftmax losses lower metrics mish modules nograd onecold onehot onehotbatch optim
-outputsize pullback pushforward random relu relu6 restore rrelu rule save schedules seed selu setup
-show sigmoid silu softmax softplus softshrink softsign split splitobs state stop_gradient summary
-swish tanh tanhshrink testmode thaw to train trainables trainmode trainstep trelu update
+init initialstates jacobian jit kfolds layer layers leakyrelu lisht load load_exported load_torch
+logcosh logsigmoid logsoftmax losses lower metrics mish modules nograd onecold onehot onehotbatch
+optim outputsize pullback pushforward random relu relu6 restore rrelu rule save schedules seed selu
+setup show sigmoid silu softmax softplus softshrink softsign split splitobs state stop_gradient
+summary swish tanh tanhshrink testmode thaw to train trainables trainmode trainstep trelu update
 value_and_grad vmap withgradient within_gradient
 """
 
