@@ -481,3 +481,13 @@ def test_a_named_activation_is_refused():
     with pytest.raises(FluxError, match="RNNCell"):
         RNN(3, 4, "tanh")
     assert RNN(3, 4, tanh).cells[0].activation is tanh
+
+
+def test_a_stack_of_gru_v3_is_its_cells_one_after_the_other():
+    layer, x = GRUv3(3, 4, layers=2, rng=0), normal(2, 5, 3)
+    states, outputs = [None, None], []
+    for t in range(5):
+        first, states[0] = layer.cells[0](x[:, t], states[0])
+        second, states[1] = layer.cells[1](first, states[1])
+        outputs.append(second)
+    np.testing.assert_allclose(layer(x), np.stack(outputs, 1), rtol=1e-5, atol=1e-6)
