@@ -97,6 +97,11 @@ FEATURES = {
     "rmsnorm": (nn.RMSNorm(9, eps=1e-6), flux.RMSNorm(9)),
     "rnn": (nn.RNN(9, 3, 2, batch_first=True), flux.RNN(9, 3, layers=2)),
     "lstm": (nn.LSTM(9, 3, 2, batch_first=True), flux.LSTM(9, 3, layers=2)),
+    "gru": (
+        nn.GRU(9, 3, 2, batch_first=True),
+        flux.GRU(9, 3, layers=2, recurrent_bias=True),
+    ),
+    "gru without bias": (nn.GRU(9, 3, bias=False, batch_first=True), flux.GRU(9, 3, bias=False)),
     "lstm without bias": (
         nn.LSTM(9, 3, bias=False, batch_first=True),
         flux.LSTM(9, 3, bias=False),
@@ -364,7 +369,7 @@ def test_the_layout_of_an_unknown_class_is_not_guessed():
 
 def test_a_second_bias_that_has_no_place_is_refused():
     theirs = drawn(nn.GRU(3, 4, batch_first=True))
-    refused(flux.GRU(3, 4), theirs, "second bias of the candidate, is not zero")
+    refused(flux.GRU(3, 4), theirs, "second bias of the candidate is not zero")
     with torch.no_grad():
         theirs.bias_hh_l0[8:] = 0
     ours = flux.GRU(3, 4)
@@ -433,3 +438,29 @@ def test_wrong_arguments():
         flux.load_torch(model, two(3, 4), names={"7": "layers[0]"})
     with pytest.raises(ArgumentError, match=r"no layer or array at 'layers\[7\]'"):
         flux.load_torch(model, two(3, 4), names={"0": "layers[7]"})
+
+
+def test_what_the_mean_over_positions_gives_is_not_reordered():
+    theirs = drawn(
+        nn.Sequential(nn.Conv2d(4, 6, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3))
+    )
+    ours = Chain(Conv(3, 4, 6), flux.GlobalMeanPool(), flux.Flatten(), Dense(6, 3))
+    flux.load_torch(ours, theirs)
+    agree(theirs, ours, IMAGE, images_last)
+
+
+def test_an_image_after_a_function_is_asked_for():
+    layers = Conv(3, 4, 6), lambda x: x.reshape((len(x), -1)), Dense(6 * 7 * 6, 3)
+    theirs = nn.Sequential(nn.Conv2d(4, 6, 3), nn.Flatten(), nn.Linear(6 * 7 * 6, 3))
+    refused(Chain(*layers), theirs, r"whether `layers\[2\]` reads a flattened image")
+
+
+def test_wrapped_models_and_the_two_directions_go_by_name():
+    theirs = drawn(nn.LSTM(4, 2, bidirectional=True, batch_first=True))
+    wrapped = {f"_orig_mod.module.{name}": array for name, array in theirs.state_dict().items()}
+    apart = {"up": flux.LSTM(4, 2), "down": flux.LSTM(4, 2)}
+    refused(apart, wrapped, "no name tells which")
+    flux.load_torch(apart, wrapped, names={"0.forward": "up", "0.backward": "down"})
+    for name, end in (("up", "l0"), ("down", "l0_reverse")):
+        expected = getattr(theirs, f"weight_ih_{end}").detach().numpy().T
+        assert (apart[name].cells[0].weight == expected).all()

@@ -182,16 +182,27 @@ def _cell(cell) -> list[Field]:
 
 def _gru(cell) -> list[Field]:
     fields = _cell(cell)
-    if cell.bias is not None:
+    if cell.bias is not None and cell.recurrent_bias is not None:
+        size = cell.recurrent_bias.shape[0]
+        fields[-1].make = _gru_gates
+        shape = (3 * size,)
+        fields.append(Field(cell.recurrent_bias, ("bias_hh",), shape, lambda outer: outer[-size:]))
+    elif cell.bias is not None:
         fields[-1].make = _gru_bias
     return fields
+
+
+def _gru_gates(inner: np.ndarray, outer: np.ndarray) -> np.ndarray:
+    """The bias that acts before the gates; that of the candidate's other part stays apart."""
+    gates = 2 * len(inner) // 3
+    return np.concatenate([inner[:gates] + outer[:gates], inner[gates:]])
 
 
 def _gru_bias(inner: np.ndarray, outer: np.ndarray) -> np.ndarray:
     """The bias of a `GRUCell`, whose reset gate is not applied to a bias of the candidate."""
     gates = 2 * len(inner) // 3
     if outer[gates:].any():
-        raise ValueError("its last third, the second bias of the candidate, is not zero")
+        raise ValueError("the second bias of the candidate is not zero; recurrent_bias=True has it")
     return inner + outer
 
 

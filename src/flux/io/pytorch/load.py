@@ -141,7 +141,8 @@ def _below(parts: list[Part], name: str) -> tuple[list[Part], list[Part]]:
     """The modules under a name of PyTorch's, or its array of that name; and the others."""
     inside, outside = [], []
     for part in parts:
-        mine = {n: e for n, e in part.entries.items() if f"{e.label}.".startswith(f"{name}.")}
+        whole = _under(part.name, name)
+        mine = {n: e for n, e in part.entries.items() if whole or _under(e.label, name)}
         rest = {n: e for n, e in part.entries.items() if n not in mine}
         inside += [Part(part.path, mine)] if mine else []
         outside += [Part(part.path, rest)] if rest else []
@@ -150,6 +151,10 @@ def _below(parts: list[Part], name: str) -> tuple[list[Part], list[Part]]:
         known += [entry.label for part in parts for entry in part.entries.values()]
         _unknown(f"the state has nothing named {name!r}", did_you_mean(name, known))
     return inside, outside
+
+
+def _under(path: str, name: str) -> bool:
+    return f"{path}.".startswith(f"{name}.")
 
 
 def _inside(units: list[Unit], place: str) -> tuple[list[Unit], list[Unit]]:
@@ -201,7 +206,7 @@ def _made(part: Part, unit: Unit, field: Field) -> tuple[Any, str | None]:
     try:
         return field.make(*[entry.array for entry in given]), None
     except ValueError as problem:
-        return None, f"{label}: {problem}, and {unit.text} has none"
+        return None, f"{label}, for {unit.text}: {problem}"
 
 
 def _ambiguous(shape: tuple[int, ...]) -> bool:

@@ -73,9 +73,9 @@ def read_state(source) -> tuple[dict[str, Entry], bool]:
     """
     if isinstance(source, str | os.PathLike):
         arrays, same = files.read_foreign(Path(source))
-        found = {name: Entry(name, a, same.get(name, name)) for name, a in arrays.items()}
-        copies = {n: Entry(n, arrays[kept], kept) for n, kept in same.items() if kept in arrays}
-        return {**found, **{n: e for n, e in copies.items() if n not in found}}, False
+        found = {name: Entry(_unwrapped(name), a, name) for name, a in arrays.items()}
+        copies = {n: Entry(_unwrapped(n), arrays[kept], kept) for n, kept in same.items()}
+        return {**copies, **found}, False
     if callable(getattr(source, "state_dict", None)):
         source = source.state_dict()
     if not isinstance(source, Mapping) or not all(isinstance(name, str) for name in source):
@@ -85,7 +85,7 @@ def read_state(source) -> tuple[dict[str, Entry], bool]:
             where=user_line(),
             hint="The order is flux.load_torch(model, state).",
         )
-    entries = {name: Entry(name, *_host(name, value)) for name, value in source.items()}
+    entries = {n: Entry(_unwrapped(n), *_host(n, value)) for n, value in source.items()}
     return entries, hasattr(source, "_metadata") or not _alphabetical(entries)
 
 
@@ -150,8 +150,8 @@ def _path(prefix: str) -> tuple[str | int, ...]:
 
 
 def _unwrapped(key: str) -> str:
-    for wrapper in WRAPPERS:
-        key = key.removeprefix(wrapper)
+    while key.startswith(WRAPPERS):
+        key = key.partition(".")[2]
     return key
 
 
