@@ -464,3 +464,11 @@ def test_wrapped_models_and_the_two_directions_go_by_name():
     for name, end in (("up", "l0"), ("down", "l0_reverse")):
         expected = getattr(theirs, f"weight_ih_{end}").detach().numpy().T
         assert (apart[name].cells[0].weight == expected).all()
+
+
+def test_complex_numbers_stay_complex_and_do_not_become_real():
+    wave = np.array([1 + 2j, 3 - 1j], np.complex64)
+    for model in ({"wave": jnp.zeros(2, np.complex64)}, {"wave": np.zeros(2, np.complex64)}):
+        flux.load_torch(model, {"wave": torch.tensor(wave)})
+        assert (np.asarray(model["wave"]) == wave).all()
+    refused({"wave": jnp.zeros(2)}, {"wave": wave}, "wave is complex64 in PyTorch and float32 here")

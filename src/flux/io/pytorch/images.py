@@ -72,7 +72,7 @@ class Images:
         self.sure: set[int] = set()  # layers whose input is known
         self.open: list[Any] = []  # layers whose result may yet become an image
         self.lost: set[int] = set()  # layers whose result went where it cannot be followed
-        if not any(isinstance(_inner(unit.layer), CONVOLUTIONS) for unit in units):
+        if not any(_of_images(unit) for unit in units):
             return
         self.images_first(units)
         dense = {unit.place: _inner(unit.layer) for unit in units}
@@ -186,6 +186,12 @@ def _channels_last(weight: np.ndarray) -> np.ndarray:
 def _inner(part):
     """The layer that `WeightNorm` is around."""
     return part.layer if isinstance(part, ours.WeightNorm) else part
+
+
+def _of_images(unit: Unit) -> bool:
+    """Is it a convolution, or of an unknown class with a weight like one?"""
+    known = isinstance(_inner(unit.layer), CONVOLUTIONS)
+    return known or any(field.raw and len(field.shape) > 3 for field in unit.fields)
 
 
 def _elementwise(part) -> bool:

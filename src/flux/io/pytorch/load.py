@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from flux.errors import ArgumentError, FluxError, ShapeError, did_you_mean, user_line
-from flux.io.convert import from_host
+from flux.io.convert import from_host, to_host
 from flux.io.pytorch.images import Images, reorder
 from flux.io.pytorch.layers import Field, Unit, units_of
 from flux.io.pytorch.match import Pairs, pair
@@ -105,7 +105,7 @@ def _refuse(problems: list[str]) -> None:
 
 
 def _as_like(array: np.ndarray, old) -> Any:
-    return from_host(np.array(array, dtype=old.dtype, order="C"), old)
+    return from_host(to_host(np.array(array, dtype=old.dtype, order="C")), old)
 
 
 # -- what is said by `names` -----------------------------------------------------------------------

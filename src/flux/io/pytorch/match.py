@@ -140,8 +140,8 @@ def _doubt(parts: list[Part], units: list[Unit], ordered: bool) -> str | None:
             listed = ", ".join(f"{part.name!r}: {unit.place!r}" for part, unit in chosen[:8])
             return (
                 f"{a.name or 'the state'} and {b.name} have arrays of the same shapes, and no name "
-                f"tells which is `{own_a.place}` and which is `{own_b.place}`; say so, perhaps "
-                f"with names={{{listed}}}"
+                f"tells which is `{own_a.place}` and which is `{own_b.place}`; say it "
+                f"with names={{{listed}}}, whose order may be wrong here"
             )
     return None
 
