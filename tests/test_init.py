@@ -105,3 +105,21 @@ def test_identity_init_makes_a_convolution_that_passes():
 
 def test_identity_init_can_be_shifted():
     np.testing.assert_array_equal(init.identity_init((2, 2), shift=(0, 1)), [[0, 1], [1, 0]])
+
+
+def test_fans_count_the_connections_of_an_input_and_an_output():
+    assert init.fans((3, 4)) == (3, 4)
+    assert init.fans((5, 2, 3, 4)) == (30, 40)
+
+
+def test_sparse_columns_have_their_share_of_zeros_and_their_deviation():
+    w = np.asarray(init.sparse_init((1000, 50), sparsity=0.25, std=0.1, rng=0))
+    np.testing.assert_array_equal((w == 0).sum(axis=0), 250)
+    np.testing.assert_allclose(w[w != 0].std(), 0.1, rtol=0.01)
+    assert len({tuple(column) for column in (w == 0).T}) == 50
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3)])
+def test_constants_are_what_they_are_called(shape):
+    np.testing.assert_array_equal(init.ones(shape), np.ones(shape))
+    np.testing.assert_array_equal(init.zeros(shape), np.zeros(shape))

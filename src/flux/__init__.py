@@ -35,7 +35,7 @@ ROOMS = {
     "flux.train": "train trainstep",
     # Data and files
     "flux.data": "DataLoader onehot onehotbatch onecold splitobs kfolds",
-    "flux.io": "save restore",
+    "flux.io": "save restore load_torch",
     # What goes wrong
     "flux.errors": "ArgumentError DataFileError FluxError LabelError ModelFileError NonFiniteLoss "
     "NonFiniteValue NotDifferentiable OutOfBounds ShapeError SourceError StagingError",

@@ -94,6 +94,7 @@ from flux.functional import (
     trelu as trelu,
 )
 from flux.io import (
+    load_torch as load_torch,
     restore as restore,
     save as save,
 )

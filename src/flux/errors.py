@@ -59,6 +59,11 @@ class FluxError(Exception):
         what: what went wrong, with what was expected and what was given.
         where: the place in the user's code, as `source_line` or `user_line` words it.
         hint: a way out.
+
+    >>> raise FluxError("the cake is a pie.", hint="Bake again.")
+    Traceback (most recent call last):
+    flux.errors.FluxError: the cake is a pie.
+      Bake again.
     """
 
     def __init__(self, what: str, *, where: str | None = None, hint: str | None = None):
@@ -72,47 +77,126 @@ class FluxError(Exception):
 
 
 class ArgumentError(FluxError, ValueError, TypeError):
-    """An argument of the wrong kind or out of range: who got it, what was expected and given."""
+    """An argument of the wrong kind or out of range: who got it, what was expected and given.
+
+    >>> import flux
+    >>> flux.Dense(3, -1)
+    Traceback (most recent call last):
+    flux.errors.ArgumentError: Dense ...
+    """
 
 
 class NotDifferentiable(FluxError, TypeError):
-    """A construct or a callee that the automatic differentiation does not cover."""
+    """A construct or a callee that the automatic differentiation does not cover.
+
+    >>> import flux
+    >>> def squares(x):
+    ...     yield x * x
+    >>> flux.gradient(lambda x: sum(squares(x)), 2.0)
+    Traceback (most recent call last):
+    flux.errors.NotDifferentiable: `squares` is a generator...
+    """
 
 
 class SourceError(FluxError, TypeError):
-    """The source of a function cannot be found, or is not what was imported."""
+    """The source of a function cannot be found, or is not what was imported.
+
+    >>> import flux
+    >>> made = {}
+    >>> exec("def f(x): return x * x", made)
+    >>> flux.gradient(made["f"], 1.0)
+    Traceback (most recent call last):
+    flux.errors.SourceError: ...
+    """
 
 
 class StagingError(FluxError, TypeError):
-    """A compiled function needs a Python value that only the data can decide."""
+    """A compiled function needs a Python value that only the data can decide.
+
+    >>> import flux
+    >>> import jax.numpy as jnp
+    >>> @flux.jit
+    ... def parts(x):
+    ...     return (x, x) if x > 1 else (x,)
+    >>> parts(jnp.array(3.0))
+    Traceback (most recent call last):
+    flux.errors.StagingError: ...
+    """
 
 
 class ShapeError(FluxError, ValueError):
-    """An array whose shape does not fit; the message names the layer, expected and given."""
+    """An array whose shape does not fit; the message names the layer, expected and given.
+
+    >>> import flux, numpy
+    >>> flux.Dense(3, 2)(numpy.ones((5, 4)))
+    Traceback (most recent call last):
+    flux.errors.ShapeError: Dense(3, 2) got an input of shape (5, 4): its last axis must be 3...
+    """
 
 
 class LabelError(FluxError, ValueError):
-    """A class label that is not one of the classes."""
+    """A class label that is not one of the classes.
+
+    >>> import flux
+    >>> flux.onehot("fish", ["cat", "dog"])
+    Traceback (most recent call last):
+    flux.errors.LabelError: ...
+    """
 
 
 class DataFileError(FluxError, ValueError):
-    """A data file that is missing, truncated or damaged; the message names the offset or line."""
+    """A data file that is missing, truncated or damaged; the message names the offset or line.
+
+    >>> import flux
+    >>> flux.datasets.csv("no-such-file.csv")
+    Traceback (most recent call last):
+    flux.errors.DataFileError: ...
+    """
 
 
 class ModelFileError(FluxError, ValueError):
-    """A file that is not a model file, is damaged, or holds another model."""
+    """A file that is not a model file, is damaged, or holds another model.
+
+    >>> import flux
+    >>> flux.restore("no-such-file.safetensors", flux.Dense(3, 2))
+    Traceback (most recent call last):
+    flux.errors.ModelFileError: no-such-file.safetensors does not exist...
+    """
 
 
 class NonFiniteLoss(FluxError, ArithmeticError):
-    """Training met a loss that is NaN or infinite; the model is as it was before that batch."""
+    """Training met a loss that is NaN or infinite; the model is as it was before that batch.
+
+    >>> import flux, numpy
+    >>> model = flux.Dense(1, 1)
+    >>> opt = flux.setup(flux.optim.Descent(), model)
+    >>> data = [(numpy.full((1, 1), numpy.nan),)]
+    >>> flux.train(lambda model, x: model(x).sum(), model, data, opt, progress=False)
+    Traceback (most recent call last):
+    flux.errors.NonFiniteLoss: ...
+    """
 
 
 class NonFiniteValue(FluxError, FloatingPointError):
-    """Under `flux.debug_nans`, an operation or its derivative gave NaN or an infinite number."""
+    """Under `flux.debug_nans`, an operation or its derivative gave NaN or an infinite number.
+
+    >>> import flux, jax.numpy
+    >>> with flux.debug_nans():
+    ...     flux.jit(lambda x: jax.numpy.log(x))(-1.0)
+    Traceback (most recent call last):
+    flux.errors.NonFiniteValue: ...
+    """
 
 
 class OutOfBounds(FluxError, IndexError):
-    """Under `flux.check_bounds`, an index that is not one of the places along its axis."""
+    """Under `flux.check_bounds`, an index that is not one of the places along its axis.
+
+    >>> import flux, jax.numpy
+    >>> with flux.check_bounds():
+    ...     flux.jit(lambda x, i: x[i])(jax.numpy.ones(3), 5)
+    Traceback (most recent call last):
+    flux.errors.OutOfBounds: ...
+    """
 
 
 def source_line(filename: str, line: int, text: str | None = None) -> str:

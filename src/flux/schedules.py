@@ -40,6 +40,9 @@ class Schedule:
     Attributes:
         name, given: how it prints, and what makes it equal to another.
         formula: `formula(xp, n)` is its value at step `n`, computed with the array library `xp`.
+
+    >>> constant(0.1)(7)
+    0.1
     """
 
     __constant__ = True

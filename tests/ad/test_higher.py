@@ -1,5 +1,7 @@
 """Directional derivatives, Jacobians, Hessians, checkpoints, hooks: against JAX and differences."""
 
+import ast
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -178,3 +180,44 @@ def test_hook_sees_and_replaces_the_gradient():
     assert clipped[0].tolist() == [1.0, -1.0]
     with pytest.raises(flux.FluxError, match="got a list"):
         flux.gradient(lambda x: flux.hook(print, [x])[0], 1.0)
+
+
+def polynomial(x, n):
+    y = 1.0
+    for _ in range(n):
+        y = y * x + 1.0 if x > 0 else y * x
+    return y
+
+
+def test_the_program_that_is_shown_is_the_function():
+    made: dict = {}
+    exec(flux.code_ir(polynomial), made)
+    for x in (2.0, -3.0):
+        assert made["polynomial"](x, 4) == polynomial(x, 4)
+
+
+def test_the_adjoint_that_is_shown_is_a_function_and_its_pullback():
+    (forward, back) = ast.parse(flux.code_adjoint(polynomial)).body
+    assert isinstance(forward, ast.FunctionDef)
+    assert isinstance(back, ast.FunctionDef)
+    assert [argument.arg for argument in forward.args.args] == ["x", "n"]
+
+
+def test_a_wrong_rule_is_found_by_differences():
+    def cube(x):
+        return x**3
+
+    flux.rule(cube)(lambda x: (x**3, lambda ct: (2.0 * x**2 * ct,)))
+    with pytest.raises(AssertionError):
+        flux.check_rule(cube, 1.5)
+    flux.rule(cube)(lambda x: (x**3, lambda ct: (3.0 * x**2 * ct,)))
+    flux.check_rule(cube, 1.5)
+
+
+def test_within_gradient_says_where_it_is_asked():
+    def f(x):
+        return 2 * x if flux.within_gradient() else 3 * x
+
+    assert f(1.0) == 3.0
+    assert flux.gradient(f, 1.0) == (2.0,)
+    assert not flux.within_gradient()

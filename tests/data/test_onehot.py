@@ -50,3 +50,10 @@ def test_both_work_in_a_compiled_function():
     rows = jax.jit(lambda y: onehotbatch(y, 3))(jnp.array([2, 0]))
     assert rows.tolist() == [[0, 0, 1], [1, 0, 0]]
     assert jax.jit(onecold)(rows).tolist() == [2, 0]
+
+
+def test_one_label_is_a_row_of_the_identity():
+    classes = ["cat", "dog", "emu"]
+    rows = [onehot(label, classes) for label in classes]
+    np.testing.assert_array_equal(rows, np.eye(3))
+    np.testing.assert_array_equal(onehot(2, 4), np.eye(4)[2])

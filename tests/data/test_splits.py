@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from flux.data import kfolds, splitobs
+from flux.data import getobs, kfolds, numobs, splitobs
 from flux.errors import ShapeError
 
 
@@ -45,3 +45,16 @@ def test_each_example_is_validated_once():
 def test_more_folds_than_examples_are_refused():
     with pytest.raises(ShapeError, match="k must be 2 to 3"):
         list(kfolds(np.arange(3), k=4))
+
+
+@pytest.mark.parametrize("where", [slice(1, 3), np.array([4, 0, 0])])
+def test_examples_are_taken_as_numpy_takes_them(where):
+    x, names = np.random.default_rng(0).normal(size=(5, 2)), list("abcde")
+    data = {"x": x, "pair": (x[:, 0], names)}
+    assert numobs(data) == numobs(x) == numobs(names) == 5
+    found = getobs(data, where)
+    np.testing.assert_array_equal(found["x"], x[where])
+    np.testing.assert_array_equal(found["pair"][0], x[where, 0])
+    assert found["pair"][1] == list(np.array(names)[where])
+    with pytest.raises(ShapeError):
+        numobs((x, x[1:]))

@@ -181,3 +181,25 @@ def test_rotary_has_a_derivative_in_positions_that_are_numbers():
 def test_rotary_needs_an_even_width():
     with pytest.raises(ShapeError, match=r"\(1, 2, 1, 3\).*even"):
         rotary(np.ones((1, 2, 1, 3)))
+
+
+@pytest.mark.parametrize("groups", [4, 2, 1])
+@pytest.mark.parametrize("mask", [None, CAUSAL, MASK])
+def test_weights_and_their_gradients_agree_with_pytorch(groups, mask):
+    q, k, _ = inputs(groups)
+    bias = RNG.normal(size=(5, 6)).astype("f")
+    y, back = pullback(
+        lambda q, k, bias: attention_weights(q, k, mask=mask, bias=bias, scale=0.7),
+        *map(jnp.asarray, (q, k, bias)),
+    )
+    ct = RNG.normal(size=y.shape).astype("f")
+    tq, tk, tb = (torch.tensor(value, requires_grad=True) for value in (q, k, bias))
+    keys = tk.repeat_interleave(4 // groups, dim=2)
+    scores = 0.7 * torch.einsum("bthd,bshd->bhts", tq, keys) + tb
+    if mask is not None:
+        scores = scores.masked_fill(~torch.tensor(mask), -torch.inf)
+    expected = scores.softmax(-1)
+    expected.backward(torch.tensor(ct))
+    np.testing.assert_allclose(y, expected.detach(), rtol=1e-5, atol=1e-6)
+    for found, want in zip(back(jnp.asarray(ct)), (tq, tk, tb), strict=True):
+        np.testing.assert_allclose(found, want.grad, rtol=1e-4, atol=1e-5)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from flux.ad import pullback
-from flux.functional import dropout
+from flux.functional import dropout, mask_out
 from flux.random import RandomState
 
 
@@ -43,3 +43,10 @@ def test_every_call_omits_others():
     rng = RandomState(0)
     first, second = (dropout(jnp.ones(64), 0.5, rng=rng) for _ in range(2))
     assert (first != second).any()
+
+
+def test_mask_out_is_its_formula_even_where_the_input_is_infinite():
+    x, keep = np.array([1.0, np.inf, np.nan, -2.0]), np.array([True, False, False, True])
+    y, back = pullback(mask_out, x, keep, 2.5)
+    np.testing.assert_array_equal(y, [2.5, 0, 0, -5])
+    np.testing.assert_array_equal(back(np.ones(4))[0], [2.5, 0, 0, 2.5])

@@ -7,7 +7,7 @@ import pytest
 from flux.ad import gradient, pullback
 from flux.compiler import jit
 from flux.errors import LabelError, ShapeError
-from flux.functional import gather, scatter
+from flux.functional import gather, lookup, scatter
 from flux.functional.gather import put
 
 torch = pytest.importorskip("torch", reason="the reference of these tests is PyTorch")
@@ -96,3 +96,16 @@ def test_what_is_put_in_takes_the_gradient_of_its_place(lib):
     np.testing.assert_array_equal(grads[1], ct[:, 1:3])
     ct[:, 1:3] = 0
     np.testing.assert_array_equal(grads[0], ct)
+
+
+@pytest.mark.parametrize("lib", [np, jnp])
+@pytest.mark.parametrize("shape", [(), (4,), (2, 3)])
+def test_lookup_and_its_gradient_agree_with_pytorch(lib, shape):
+    table, index = RNG.normal(size=(5, 3)).astype("f"), RNG.integers(0, 5, size=shape)
+    y, back = pullback(lookup, lib.asarray(table), lib.asarray(index))
+    ct = RNG.normal(size=y.shape).astype("f")
+    t = torch.tensor(table, requires_grad=True)
+    expected = torch.nn.functional.embedding(torch.tensor(index), t)
+    expected.backward(torch.tensor(ct))
+    np.testing.assert_array_equal(y, expected.detach())
+    np.testing.assert_allclose(back(lib.asarray(ct))[0], t.grad, rtol=1e-6)

@@ -25,6 +25,11 @@ def group(x, scale, shift):
 PAIRS = {
     "layernorm": (F.layernorm, lambda x, a, b: T.layer_norm(x, (6,), a, b)),
     "groupnorm": (lambda x, a, b: F.groupnorm(x, 3, a, b), group),
+    "normalise": (
+        lambda x, a, b: F.normalise(x) * a + b,
+        lambda x, a, b: T.layer_norm(x, (6,), a, b),
+    ),
+    "affine": (F.affine, lambda x, a, b: x * a + b),
     "rmsnorm": (
         lambda x, a, b: F.rmsnorm(x, a, eps=1e-6) + b,
         lambda x, a, b: T.rms_norm(x, (6,), a, 1e-6) + b,

@@ -156,3 +156,14 @@ def test_attention_is_printed_as_its_call_and_summed_up():
     assert [row.parameters for row in rows] == [192, 64, 32, 32, 64, 0]
     (grads,) = gradient(lambda m: m(X).sum(), model)
     assert repr(grads).startswith("MultiHeadAttention(")
+
+
+@pytest.mark.parametrize("halves", [False, True])
+def test_a_rotary_layer_turns_pairs_as_complex_numbers(halves):
+    x = np.random.default_rng(3).normal(size=(2, 5, 3, 8))
+    angles = np.arange(5)[:, None] * 100.0 ** (-np.arange(4) / 4)
+    pairs = (x[..., :4], x[..., 4:]) if halves else (x[..., ::2], x[..., 1::2])
+    turned = (pairs[0] + 1j * pairs[1]) * np.exp(1j * angles)[:, None]
+    expected = np.stack([turned.real, turned.imag], -2 if halves else -1).reshape(x.shape)
+    found = RotaryEmbedding(base=100.0, halves=halves)(x)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from flux.ad import gradient
 from flux.errors import ShapeError
 from flux.functional import maxpool, meanpool
 from flux.layers import (
@@ -44,3 +45,38 @@ def test_another_number_of_axes_is_refused():
 def test_too_few_positions_are_refused():
     with pytest.raises(ShapeError, match=r"\(10, 2\) positions"):
         AdaptiveMaxPool((10, 2))(X)
+
+
+def pools():
+    """Our layer, PyTorch's, and the number of axes of positions."""
+    torch = pytest.importorskip("torch", reason="the reference of these tests is PyTorch")
+    nn = torch.nn
+    return {
+        "max": (MaxPool(2), nn.MaxPool2d(2), 2),
+        "max, overlapping": (
+            MaxPool((3, 2), stride=(2, 1), pad=1), nn.MaxPool2d((3, 2), (2, 1), 1), 2,
+        ),
+        "max of a sequence": (MaxPool((3,), stride=2), nn.MaxPool1d(3, 2), 1),
+        "max of a volume": (MaxPool((2, 1, 2)), nn.MaxPool3d((2, 1, 2)), 3),
+        "mean": (MeanPool((3, 2)), nn.AvgPool2d((3, 2)), 2),
+        "mean, padded": (MeanPool(3, stride=2, pad=1), nn.AvgPool2d(3, 2, 1), 2),
+        "mean of a sequence": (MeanPool((2,)), nn.AvgPool1d(2), 1),
+        "adaptive max": (AdaptiveMaxPool((3, 2)), nn.AdaptiveMaxPool2d((3, 2)), 2),
+        "adaptive mean": (AdaptiveMeanPool((2, 4)), nn.AdaptiveAvgPool2d((2, 4)), 2),
+        "global max": (GlobalMaxPool(), nn.AdaptiveMaxPool3d(1), 3),
+        "global mean": (GlobalMeanPool(), nn.AdaptiveAvgPool1d(1), 1),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_pools_and_their_gradients_agree_with_pytorch(dtype):
+    import torch
+
+    for name, (ours, theirs, axes) in pools().items():
+        x = np.random.default_rng(1).normal(size=(2, *(6, 8, 4)[:axes], 3)).astype(dtype)
+        t = torch.tensor(x, requires_grad=True)
+        expected = theirs(t.movedim(-1, 1)).movedim(1, -1)
+        (expected**2).sum().backward()
+        np.testing.assert_allclose(ours(x), expected.detach(), rtol=1e-5, err_msg=name)
+        (found,) = gradient(lambda x, pool=ours: (pool(x) ** 2).sum(), x)
+        np.testing.assert_allclose(found, t.grad, rtol=1e-5, atol=1e-6, err_msg=name)

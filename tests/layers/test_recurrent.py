@@ -481,3 +481,29 @@ def test_a_named_activation_is_refused():
     with pytest.raises(FluxError, match="RNNCell"):
         RNN(3, 4, "tanh")
     assert RNN(3, 4, tanh).cells[0].activation is tanh
+
+
+def test_a_stack_of_gru_v3_is_its_cells_one_after_the_other():
+    layer, x = GRUv3(3, 4, layers=2, rng=0), normal(2, 5, 3)
+    states, outputs = [None, None], []
+    for t in range(5):
+        first, states[0] = layer.cells[0](x[:, t], states[0])
+        second, states[1] = layer.cells[1](first, states[1])
+        outputs.append(second)
+    np.testing.assert_allclose(layer(x), np.stack(outputs, 1), rtol=1e-5, atol=1e-6)
+
+
+def test_a_gru_with_its_second_bias_and_gradients_agrees_with_pytorch():
+    theirs = torch.nn.GRU(3, 4, 2, batch_first=True)
+    ours, x = GRU(3, 4, layers=2, recurrent_bias=True), normal(2, 5, 3)
+    flux.load_torch(ours, theirs)
+    expected, _ = theirs(torch.tensor(x))
+    (expected**2).sum().backward()
+    np.testing.assert_allclose(ours(x), expected.detach(), rtol=1e-4, atol=1e-6)
+    (grads,) = flux.gradient(lambda m: (m(x) ** 2).sum(), ours)
+    compare_gradients(grads.cells, theirs)
+    for k, cell in enumerate(grads.cells):
+        second = getattr(theirs, f"bias_hh_l{k}").grad
+        np.testing.assert_allclose(cell.recurrent_bias, second[8:], rtol=1e-4, atol=1e-5)
+    assert repr(ours) == "GRU(3, 4, layers=2, recurrent_bias=True)"
+    assert repr(ours.cells[0]) == "GRUCell(3, 4, recurrent_bias=True)"

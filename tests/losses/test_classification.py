@@ -195,3 +195,12 @@ def test_extreme_binary_logits_have_exact_losses_and_gradients():
 def test_every_loss_is_documented_with_an_example():
     for name in losses.__all__:
         assert ">>>" in inspect.getdoc(getattr(losses, name)), name
+
+
+def test_check_labels_lets_pass_what_is_a_class_and_names_what_is_not():
+    losses.check_labels([0, 2, -1], 3, ignore_index=-1)
+    losses.check_labels(np.zeros((2, 0), int), 3)
+    with pytest.raises(LabelError, match=r"label 3 at position \(1, 0\) is not one of the 3"):
+        losses.check_labels(np.array([[0], [3]]), 3)
+    with pytest.raises(LabelError, match="label -1"):
+        losses.check_labels([-1], 3)

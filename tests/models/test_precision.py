@@ -67,3 +67,13 @@ def test_moving_takes_batches_and_names_of_devices():
     assert flux.to([x], "cpu:0")[0].device.platform == "cpu"
     with pytest.raises(flux.FluxError, match="no device 'tpux'"):
         flux.to(x, "tpux")
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float64, jnp.bfloat16])
+@pytest.mark.parametrize(("cast", "wanted"), [(flux.f32, np.float32), (flux.f64, np.float64)])
+def test_numbers_are_those_that_the_other_precision_had(kind, cast, wanted):
+    model = {"weight": np.array([1 / 3, -2.5, 1e-4]).astype(kind), "count": np.arange(2)}
+    new = cast(model)
+    assert new["weight"].dtype == wanted
+    np.testing.assert_array_equal(new["weight"], model["weight"].astype(wanted))
+    assert new["count"] is model["count"]

@@ -237,3 +237,17 @@ def test_complex_parameters_reach_their_minimum(rule):
 def test_complex_parameters_have_no_sign():
     with pytest.raises(TypeError, match="complex parameters have none"):
         flux.setup(optim.Rprop(), {"w": jnp.zeros(2, jnp.complex64)})
+
+
+def test_what_is_frozen_stays_and_what_is_thawed_moves_again():
+    model = flux.Chain(flux.Dense(2, 2, init=flux.init.ones), flux.Dense(2, 1))
+    opt = flux.setup(optim.Descent(0.5), model)
+    ones = flux.fmap(jnp.ones_like, model)
+    flux.freeze(opt, model[0])
+    flux.update(opt, model, ones)
+    assert (model[0].weight == 1).all()
+    before = np.asarray(model[1].bias)
+    flux.thaw(opt, model[0])
+    flux.update(opt, model, ones)
+    assert (model[0].weight == 0.5).all()
+    np.testing.assert_allclose(model[1].bias, before - 0.5)

@@ -27,6 +27,14 @@ class Table(NamedTuple):
         target: ``(N,)``: float32 of numbers, int32 of categories; `None` if there is no target.
         names: of the columns of `features`; `colour=red` for a value of a category.
         classes: the categories of the target in the order of its integers; `None` of numbers.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp(), "pets.csv")
+    >>> _ = path.write_text("weight,kind\\n4,cat\\n30,dog\\n")
+    >>> table = csv(path, target="kind")
+    >>> table.features.tolist(), table.target.tolist(), table.names, table.classes
+    ([[4.0], [30.0]], [0, 1], ['weight'], ['cat', 'dog'])
     """
 
     features: np.ndarray

@@ -39,6 +39,13 @@ def save(path: str | os.PathLike, model: Any, opt: Any = None, **extra: Any) -> 
         extra: what `restore` is to give back: arrays, numbers, strings, lists and dicts of them.
 
     Raises: ``ModelFileError`` if the file cannot be written.
+
+    >>> import os, tempfile
+    >>> from flux.layers import Dense
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+    >>> save(path, Dense(3, 2), epoch=3)
+    >>> restore(path, Dense(3, 2))
+    {'epoch': 3}
     """
     target = _path("save", path)
     arrays: dict[str, Any] = {}
@@ -66,6 +73,16 @@ def restore(path: str | os.PathLike, model: Any, opt: Any = None) -> dict[str, A
     Returns: the extra values that were saved.
     Raises: ``ModelFileError`` naming the file and what is wrong; for another model the paths that
         differ, with both shapes, dtypes or classes.
+
+    >>> import os, tempfile
+    >>> from flux.layers import Dense
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+    >>> model, other = Dense(3, 2), Dense(3, 2)
+    >>> save(path, model)
+    >>> restore(path, other)
+    {}
+    >>> bool((other.weight == model.weight).all())
+    True
     """
     path = _path("restore", path)
     arrays, saved = files.read(path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,7 +20,7 @@ import safetensors.numpy
 
 from flux.errors import ModelFileError
 
-__all__ = ["read", "write"]
+__all__ = ["read", "read_foreign", "write"]
 
 FORMAT = 1
 DTYPES = {
@@ -79,7 +80,8 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             path,
             f"is a safetensors file that flux.save did not write ({len(names)} arrays, without the "
             "structure of a model)",
-            "Read its arrays with safetensors.numpy.load_file and assign them to the layers.",
+            "Call flux.load_torch(model, path) if PyTorch wrote it; otherwise read its arrays with "
+            "safetensors.numpy.load_file.",
         )
     checksum, _, text = header["__metadata__"]["flux"].partition(" ")
     if f"{zlib.crc32(text.encode()):08x}" != checksum:
@@ -88,6 +90,26 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     if structure["format"] > FORMAT:
         _refuse(path, "was written by a newer version of Flux", "Update Flux to read it.")
     return _arrays(path, data, structure["sums"]), structure
+
+
+def read_foreign(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The arrays of a safetensors file of another library, and which names mean the same array.
+
+    Raises: ``ModelFileError`` if it is missing, damaged, or of another kind.
+    """
+    data = _bytes(path)
+    if data[8:9] != b"{" and (data.startswith(b"PK\x03\x04") or data[:1] == b"\x80"):
+        _refuse(
+            path,
+            "is a Python pickle, as torch.save writes it; reading one can run any program, so Flux "
+            "never does",
+            "In PyTorch: safetensors.torch.save_model(model, 'model.safetensors').",
+        )
+    metadata = _header(path, data).get("__metadata__", {})
+    if "flux" in metadata:
+        _refuse(path, "was written by flux.save", "Call flux.restore(path, model).")
+    arrays = dict(_entries(path, data))
+    return arrays, {name: kept for name, kept in metadata.items() if kept in arrays}
 
 
 def _bytes(path: Path) -> bytes:
@@ -135,17 +157,23 @@ def _recognise(path: Path, data: bytes) -> None:
 
 
 def _arrays(path: Path, data: bytes, sums: dict[str, int]) -> dict[str, np.ndarray]:
+    arrays = dict(_entries(path, data))
+    for name, array in arrays.items():
+        if _checksum(array) != sums.get(name):
+            _refuse_damaged(path, f"holds another array {name!r} than was written")
+    return arrays
+
+
+def _entries(path: Path, data: bytes) -> Iterator[tuple[str, np.ndarray]]:
     try:
         entries = safetensors.deserialize(data)
     except safetensors.SafetensorError as problem:
         _refuse_damaged(path, f"is inconsistent ({problem})")
-    arrays = {}
     for name, entry in entries:
+        if entry["dtype"] not in DTYPES:
+            _refuse(path, f"holds {name!r} of type {entry['dtype']}", "Convert it to F32 first.")
         flat = np.frombuffer(bytes(entry["data"]), DTYPES[entry["dtype"]])
-        arrays[name] = flat.reshape(entry["shape"]).copy()
-        if _checksum(arrays[name]) != sums.get(name):
-            _refuse_damaged(path, f"holds another array {name!r} than was written")
-    return arrays
+        yield name, flat.reshape(entry["shape"]).copy()
 
 
 def _checksum(array: np.ndarray) -> int:

@@ -244,13 +244,14 @@ class GRUCell(Cell):
     With ``a = split(x @ weight + bias, 3)`` and ``b = split(h @ recurrent, 3)``:
     ``r = sigmoid(a[0] + b[0])``, ``z = sigmoid(a[1] + b[1])``, ``n = tanh(a[2] + r * b[2])`` and
     ``h = (1 - z) * n + z * h``. The order of the gates is reset, update, candidate, as in
-    PyTorch, whose GRU has a second bias, on ``b[2]``. In `GRUv3Cell` the reset acts before the
-    product.
+    PyTorch, whose GRU has a second bias, on ``b[2]``: `recurrent_bias`. In `GRUv3Cell` the reset
+    acts before the product.
 
     Args:
         n_in: the number of features of the input.
         n_out: the number of features of the output, and of the state.
         bias: `True` for zeros, `False` for none, or an array of shape `(3 * n_out,)`.
+        recurrent_bias: the same for the bias that is added to ``b[2]``, of shape `(n_out,)`.
         init_kernel: initialiser of `weight`, see `flux.init`; it sees all gates as one matrix.
         init_recurrent: initialiser of `recurrent`.
         rng: seed or generator for the initialisers; `flux.seed` sets the default one.
@@ -270,18 +271,25 @@ class GRUCell(Cell):
     gates = 3
 
     def __init__(
-        self, n_in, n_out, *, bias=True,
+        self, n_in, n_out, *, bias=True, recurrent_bias=False,
         init_kernel=glorot_uniform, init_recurrent=glorot_uniform, rng=None,
     ):  # fmt: skip
         self.prepare(n_in, n_out, bias, init_kernel, init_recurrent, generator(rng))
+        self.recurrent_bias = make_bias(recurrent_bias, (n_out,), self.weight)
 
     def step(self, gates, state):
         r_x, z_x, n_x = split(gates, 3)
         r_h, z_h, n_h = split(linear(state, self.recurrent), 3)
+        if self.recurrent_bias is not None:
+            n_h = n_h + self.recurrent_bias
         r, z = sigmoid(r_x + r_h), sigmoid(z_x + z_h)
         n = tanh(n_x + r * n_h)
         h = (1 - z) * n + z * state
         return h, h
+
+    def __repr__(self):
+        options = {"bias": self.bias is not None, "recurrent_bias": self.recurrent_bias is not None}
+        return call_repr(self, self.n_in, self.n_out, **options)
 
 
 @layer

@@ -144,6 +144,8 @@ class Stack:
         activation = [first.activation] if hasattr(first, "activation") else []
         dropout = 0.0 if self.dropout is None else self.dropout.p
         options = {"layers": len(self.cells), "dropout": dropout, "bias": first.bias is not None}
+        if getattr(first, "recurrent_bias", None) is not None:
+            options["recurrent_bias"] = True
         return call_repr(self, first.n_in, first.n_out, *activation, **options)
 
 
@@ -230,6 +232,7 @@ class GRU(Stack):
         layers: how many cells are on top of each other.
         dropout: in training, the probability with which an entry between two cells is omitted.
         bias: `True` for zeros, `False` for none.
+        recurrent_bias: the same for a second bias of each candidate, as PyTorch has it.
         init_kernel: initialiser of the weights of inputs, see `flux.init`.
         init_recurrent: initialiser of the weights of states.
         rng: seed or generator for the initialisers and dropout; `flux.seed` sets the default one.
@@ -249,10 +252,11 @@ class GRU(Stack):
     """
 
     def __init__(
-        self, n_in, n_out, *, layers=1, dropout=0.0, bias=True,
+        self, n_in, n_out, *, layers=1, dropout=0.0, bias=True, recurrent_bias=False,
         init_kernel=glorot_uniform, init_recurrent=glorot_uniform, rng=None,
     ):  # fmt: skip
         options = {"bias": bias, "init_kernel": init_kernel, "init_recurrent": init_recurrent}
+        options["recurrent_bias"] = recurrent_bias
         self.prepare(GRUCell, n_in, n_out, layers, dropout, rng, **options)
 
 

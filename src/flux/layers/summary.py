@@ -66,6 +66,11 @@ class Summary:
         parameters: how many numbers the model learns.
         fixed: how many it holds besides, such as running statistics.
         bytes: the memory of both.
+
+    >>> from flux.layers import BatchNorm
+    >>> found = summary(BatchNorm(3))
+    >>> found.parameters, found.fixed, found.bytes
+    (6, 6, 48)
     """
 
     rows: list[Row]

@@ -29,6 +29,12 @@ class Optimiser:
         shapes: theirs, as text, so that a compiled step takes them for constants.
         frozen: those of `names` that are not updated.
         model: a weak reference to the model; `None` for one that has none (a list, a dict).
+
+    >>> from flux.layers import Dense
+    >>> from flux.optim import Descent
+    >>> opt = setup(Descent(0.5), Dense(2, 3))
+    >>> opt.rule, opt.names
+    (Descent(lr=0.5), ('weight', 'bias'))
     """
 
     def __init__(self, rule, state, names: tuple[str, ...], shapes: tuple[str, ...], model):
@@ -154,6 +160,14 @@ def update(opt: Optimiser, model, grads) -> None:
             is `None` keeps its value.
 
     Raises: `FluxError` naming the path if the gradient or the model is not the one of `opt`.
+
+    >>> import numpy as np
+    >>> from flux.optim import Descent, setup
+    >>> model = {"w": np.array([1.0, 2.0])}
+    >>> opt = setup(Descent(0.5), model)
+    >>> update(opt, model, {"w": np.array([2.0, 0.0])})
+    >>> model["w"].tolist()
+    [0.0, 2.0]
     """
     check_optimiser("update", opt, "flux.update(opt, model, grads)")
     if isinstance(grads, tuple) and len(grads) == 1 and not isinstance(model, tuple):
@@ -213,13 +227,33 @@ def rule_states(state) -> Iterator[Any]:
 
 
 def freeze(opt: Optimiser, part) -> None:
-    """Exclude `part`, a sub-layer of the model, from updates."""
+    """Exclude `part`, a sub-layer of the model, from updates.
+
+    >>> import numpy as np
+    >>> from flux.layers import Chain, Dense
+    >>> from flux.optim import Descent, setup
+    >>> model = Chain(Dense(2, 3), Dense(3, 1))
+    >>> opt = setup(Descent(0.5), model)
+    >>> freeze(opt, model[0])
+    >>> opt.frozen
+    ('layers[0].bias', 'layers[0].weight')
+    """
     names = names_in(opt, part)
     opt.frozen = tuple(sorted({*opt.frozen, *names}))
 
 
 def thaw(opt: Optimiser, part) -> None:
-    """Undo `freeze`."""
+    """Undo `freeze`.
+
+    >>> from flux.layers import Chain, Dense
+    >>> from flux.optim import Descent, setup
+    >>> model = Chain(Dense(2, 3), Dense(3, 1))
+    >>> opt = setup(Descent(0.5), model)
+    >>> freeze(opt, model)
+    >>> thaw(opt, model[0])
+    >>> opt.frozen
+    ('layers[1].bias', 'layers[1].weight')
+    """
     names = names_in(opt, part)
     opt.frozen = tuple(sorted({*opt.frozen} - {*names}))
 

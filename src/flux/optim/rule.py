@@ -27,6 +27,11 @@ class Rule:
         build: makes the optax transformation from the hyperparameters.
         hyper: the hyperparameters by name. Numbers are kept in the optimiser's state, so that
             another value compiles nothing; a callable of the step is a schedule.
+
+    >>> from flux.optim import Momentum
+    >>> part = Momentum(0.5)
+    >>> part.name, part.hyper
+    ('Momentum', {'lr': 0.5, 'rho': 0.9})
     """
 
     __constant__ = True

@@ -41,13 +41,20 @@ def Momentum(lr: Rate = 0.01, rho=0.9):
     """Gradient descent with momentum: `v = rho * v + g`, `x -= lr * v`.
 
     Source: Polyak (1964).
+
+    >>> Momentum(0.1)
+    Momentum(lr=0.1, rho=0.9)
     """
     return optax.sgd(lr, momentum=rho)
 
 
 @rule
 def Nesterov(lr: Rate = 0.001, rho=0.9):
-    """Momentum that looks ahead. Source: Nesterov (1983), as in Sutskever et al. (2013)."""
+    """Momentum that looks ahead. Source: Nesterov (1983), as in Sutskever et al. (2013).
+
+    >>> Nesterov(0.1)
+    Nesterov(lr=0.1, rho=0.9)
+    """
     return optax.sgd(lr, momentum=rho, nesterov=True)
 
 
@@ -59,13 +66,20 @@ def Rprop(lr: Rate = 0.001, ell: Pair = (0.5, 1.2), gamma: Pair = (1e-6, 50.0)):
     between the bounds `gamma`. What `lr` becomes after the first step is of no importance.
 
     Source: Riedmiller and Braun (1993), as iRprop⁻ of Igel and Hüsken (2003).
+
+    >>> Rprop(0.01)
+    Rprop(lr=0.01, ell=(0.5, 1.2), gamma=(1e-06, 50.0))
     """
     return papers.rprop(lr, ell, gamma)
 
 
 @rule
 def RMSProp(lr: Rate = 0.001, rho=0.9, eps=1e-8):
-    """Scale by a running root mean square. Source: Hinton, lecture 6e (2012)."""
+    """Scale by a running root mean square. Source: Hinton, lecture 6e (2012).
+
+    >>> RMSProp(0.01)
+    RMSProp(lr=0.01, rho=0.9, eps=1e-08)
+    """
     return optax.rmsprop(lr, decay=rho, eps=eps, eps_in_sqrt=False)
 
 
@@ -74,6 +88,9 @@ def Adam(lr: Rate = 0.001, beta: Pair = (0.9, 0.999), eps=1e-8):
     """Adaptive moments: `x -= lr * m̂ / (√v̂ + eps)`.
 
     Source: Kingma and Ba (2015), algorithm 1.
+
+    >>> Adam(0.01)
+    Adam(lr=0.01, beta=(0.9, 0.999), eps=1e-08)
     """
     return optax.adam(lr, *beta, eps)
 
@@ -83,32 +100,51 @@ def AdamW(lr: Rate = 0.001, beta: Pair = (0.9, 0.999), decay=0.01, eps=1e-8):
     """Adam with decoupled weight decay, `x -= lr * (m̂ / (√v̂ + eps) + decay * x)`.
 
     Source: Loshchilov and Hutter (2019), with the decay times the learning rate as in PyTorch.
+
+    >>> AdamW(0.01, decay=0.1)
+    AdamW(lr=0.01, beta=(0.9, 0.999), decay=0.1, eps=1e-08)
     """
     return optax.adamw(lr, *beta, eps, weight_decay=decay)
 
 
 @rule
 def RAdam(lr: Rate = 0.001, beta: Pair = (0.9, 0.999), eps=1e-8):
-    """Rectified Adam. Source: Liu et al. (2020)."""
+    """Rectified Adam. Source: Liu et al. (2020).
+
+    >>> RAdam(0.01)
+    RAdam(lr=0.01, beta=(0.9, 0.999), eps=1e-08)
+    """
     return optax.radam(lr, *beta, eps)
 
 
 @rule
 def AdaMax(lr: Rate = 0.001, beta: Pair = (0.9, 0.999), eps=1e-8):
-    """Adam with the infinity norm. Source: Kingma and Ba (2015), algorithm 2."""
+    """Adam with the infinity norm. Source: Kingma and Ba (2015), algorithm 2.
+
+    >>> AdaMax(0.01)
+    AdaMax(lr=0.01, beta=(0.9, 0.999), eps=1e-08)
+    """
     return optax.adamax(lr, *beta, eps)
 
 
 @rule
 def OAdam(lr: Rate = 0.001, beta: Pair = (0.5, 0.9), eps=1e-8):
-    """Optimistic Adam, for games. Source: Daskalakis et al. (2018)."""
+    """Optimistic Adam, for games. Source: Daskalakis et al. (2018).
+
+    >>> OAdam(0.01)
+    OAdam(lr=0.01, beta=(0.5, 0.9), eps=1e-08)
+    """
     adam = optax.scale_by_adam(*beta, eps)
     return optax.chain(adam, papers.optimistic(), optax.scale_by_learning_rate(lr))
 
 
 @rule
 def NAdam(lr: Rate = 0.001, beta: Pair = (0.9, 0.999), eps=1e-8):
-    """Adam with Nesterov momentum. Source: Dozat (2016)."""
+    """Adam with Nesterov momentum. Source: Dozat (2016).
+
+    >>> NAdam(0.01)
+    NAdam(lr=0.01, beta=(0.9, 0.999), eps=1e-08)
+    """
     return optax.nadam(lr, *beta, eps)
 
 
@@ -117,31 +153,50 @@ def AMSGrad(lr: Rate = 0.001, beta: Pair = (0.9, 0.999), eps=1e-8):
     """Adam with a second moment that never shrinks, and without correction of the moments' start.
 
     Source: Reddi et al. (2018), algorithm 2.
+
+    >>> AMSGrad(0.01)
+    AMSGrad(lr=0.01, beta=(0.9, 0.999), eps=1e-08)
     """
     return optax.chain(papers.amsgrad(beta, eps), optax.scale_by_learning_rate(lr))
 
 
 @rule
 def AdaGrad(lr: Rate = 0.1, eps=1e-8):
-    """Scale by the root of the sum of squares. Source: Duchi et al. (2011)."""
+    """Scale by the root of the sum of squares. Source: Duchi et al. (2011).
+
+    >>> AdaGrad(0.1)
+    AdaGrad(lr=0.1, eps=1e-08)
+    """
     return optax.chain(papers.adagrad(eps), optax.scale_by_learning_rate(lr))
 
 
 @rule
 def AdaDelta(rho=0.9, eps=1e-8):
-    """Without a learning rate. Source: Zeiler (2012)."""
+    """Without a learning rate. Source: Zeiler (2012).
+
+    >>> AdaDelta(0.95)
+    AdaDelta(rho=0.95, eps=1e-08)
+    """
     return optax.adadelta(1.0, rho=rho, eps=eps)
 
 
 @rule
 def AdaBelief(lr: Rate = 0.001, beta: Pair = (0.9, 0.999), eps=1e-16):
-    """Adam by the variance of the gradient's prediction error. Source: Zhuang et al. (2020)."""
+    """Adam by the variance of the gradient's prediction error. Source: Zhuang et al. (2020).
+
+    >>> AdaBelief(0.01)
+    AdaBelief(lr=0.01, beta=(0.9, 0.999), eps=1e-16)
+    """
     return optax.adabelief(lr, *beta, eps, eps)
 
 
 @rule
 def Lion(lr: Rate = 0.0001, beta: Pair = (0.9, 0.99)):
-    """The sign of an interpolated momentum. Source: Chen et al. (2023)."""
+    """The sign of an interpolated momentum. Source: Chen et al. (2023).
+
+    >>> Lion(0.001)
+    Lion(lr=0.001, beta=(0.9, 0.99))
+    """
     return optax.lion(lr, *beta, weight_decay=0.0)
 
 
@@ -150,6 +205,9 @@ def Muon(lr: Any = 0.02, beta=0.95, rest=0.015):
     """Orthogonalised momentum for matrices; Adam, with `rest * lr`, for all other arrays.
 
     Meant for hidden layers. Source: Jordan et al. (2024), whose choice for Adam is 0.0003.
+
+    >>> Muon(0.02)
+    Muon(lr=0.02, beta=0.95, rest=0.015)
     """
 
     def kinds(params):
@@ -162,13 +220,21 @@ def Muon(lr: Any = 0.02, beta=0.95, rest=0.015):
 
 @rule
 def WeightDecay(decay=5e-4):
-    """Add `decay * x` to the gradient (L2); stands before a rule in a chain."""
+    """Add `decay * x` to the gradient (L2); stands before a rule in a chain.
+
+    >>> WeightDecay(0.1)
+    WeightDecay(decay=0.1)
+    """
     return optax.add_decayed_weights(decay)
 
 
 @rule
 def SignDecay(decay=1e-3):
-    """Add `decay * sign(x)` to the gradient (L1); stands before a rule in a chain."""
+    """Add `decay * sign(x)` to the gradient (L1); stands before a rule in a chain.
+
+    >>> SignDecay(0.1)
+    SignDecay(decay=0.1)
+    """
 
     def add(g: Any, x: Any):
         return g + (decay * jnp.sign(x)).astype(g.dtype)
@@ -178,13 +244,21 @@ def SignDecay(decay=1e-3):
 
 @rule
 def ClipGrad(delta=10.0):
-    """Clip every element of the gradient to `[-delta, delta]`."""
+    """Clip every element of the gradient to `[-delta, delta]`.
+
+    >>> ClipGrad(5.0)
+    ClipGrad(delta=5.0)
+    """
     return optax.clip(delta)
 
 
 @rule
 def ClipNorm(omega=10.0):
-    """Scale each array's gradient down to norm `omega`."""
+    """Scale each array's gradient down to norm `omega`.
+
+    >>> ClipNorm(2.0)
+    ClipNorm(omega=2.0)
+    """
 
     def clip(g, _):
         norm = jnp.sqrt(jnp.sum(jnp.square(jnp.abs(g))))
@@ -195,7 +269,11 @@ def ClipNorm(omega=10.0):
 
 @rule
 def ClipGlobalNorm(omega=1.0):
-    """Scale the whole gradient down to norm `omega`. Source: Pascanu et al. (2013)."""
+    """Scale the whole gradient down to norm `omega`. Source: Pascanu et al. (2013).
+
+    >>> ClipGlobalNorm(2.0)
+    ClipGlobalNorm(omega=2.0)
+    """
     return optax.clip_by_global_norm(omega)
 
 

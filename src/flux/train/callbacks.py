@@ -327,6 +327,10 @@ class plot_history:
         seconds: the least time between two drawings; the last one is always made.
 
     Raises: `FluxError` with the way to install it, if matplotlib is not there.
+
+    >>> callback = plot_history("pictures/run.png", seconds=60)
+    >>> callback.path.name
+    'run.png'
     """
 
     def __init__(self, path: str | os.PathLike, *, seconds: float = 10.0):

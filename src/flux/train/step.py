@@ -28,6 +28,14 @@ def trainstep(loss: Callable, model, batch, opt: Optimiser):
 
     Returns: what the loss returned, before the step. If it is not finite, no array of `model` and
         `opt` has changed. `flux.train` looks at the gradients too.
+
+    >>> import flux
+    >>> import numpy as np
+    >>> model = {"w": np.array([3.0])}
+    >>> opt = flux.setup(flux.optim.Descent(0.25), model)
+    >>> before = trainstep(lambda model, x: ((x * model["w"]) ** 2).sum(), model, np.ones(1), opt)
+    >>> print(before, model["w"])
+    9.0 [1.5]
     """
     return guarded_step(loss, model, as_batch(batch), opt, RUNNING, False)[0]
 
