@@ -23,24 +23,34 @@ NONE1 = (None,)
 NONE2 = (None, None)
 
 
-def unary(f, formula):
-    """Register the ufunc `f` of one array; `formula(ct, y, x)` is the cotangent of `x`."""
+def unary(f, formula, of="yx"):
+    """Register the ufunc `f` of one array; `formula(ct, y, x)` is the cotangent of `x`.
+
+    With `of="y"` or `of="x"` it is `formula(ct, y)` or `formula(ct, x)`: the other is not kept.
+    """
+    if of == "yx":
+        full = formula
+    else:
+        full = (lambda ct, y, x: formula(ct, y)) if of == "y" else (lambda ct, y, x: formula(ct, x))
 
     def augmented(x, *rest, **options):
         if rest or options:
             return general(x, *rest, **options)
         y = f(x)
+        if type(x) is ndarray and x.dtype is y.dtype:  # shape and dtype stay: nothing to project
+            if of == "yx":
+                return y, lambda ct, store: NONE1 if ct is None else (formula(ct, y, x),)
+            kept = y if of == "y" else x
+            return y, lambda ct, store: NONE1 if ct is None else (formula(ct, kept),)
 
         def back(ct, store):
             if ct is None:
                 return NONE1
-            if type(x) is ndarray and x.dtype is y.dtype:
-                return (formula(ct, y, x),)  # a ufunc keeps shape and dtype: nothing to project
-            return (part_of(x, formula, (ct, y, as_array(x)), store),)
+            return (part_of(x, full, (ct, y, as_array(x)), store),)
 
         return y, back
 
-    general = augmented_by_name(f, ("x", "out"), {"x": lambda ct, y, x, **_: formula(ct, y, x)})
+    general = augmented_by_name(f, ("x", "out"), {"x": lambda ct, y, x, **_: full(ct, y, x)})
     AUGMENTED[f] = augmented
 
 

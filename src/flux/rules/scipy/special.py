@@ -20,18 +20,18 @@ SQRT_PI, SQRT_2PI, DEGREE = math.sqrt(math.pi), math.sqrt(2 * math.pi), math.pi 
 
 # -- errors and the normal distribution ----------------------------------------------------------
 
-unary(special.erf, lambda ct, y, x: ct * (2 / SQRT_PI) * np.exp(-x * x))
-unary(special.erfc, lambda ct, y, x: ct * (-2 / SQRT_PI) * np.exp(-x * x))
-unary(special.erfi, lambda ct, y, x: ct * (2 / SQRT_PI) * np.exp(x * x))
+unary(special.erf, lambda ct, x: ct * (2 / SQRT_PI) * np.exp(-x * x), of="x")
+unary(special.erfc, lambda ct, x: ct * (-2 / SQRT_PI) * np.exp(-x * x), of="x")
+unary(special.erfi, lambda ct, x: ct * (2 / SQRT_PI) * np.exp(x * x), of="x")
 unary(special.erfcx, lambda ct, y, x: ct * (2 * x * y - 2 / SQRT_PI))
-unary(special.erfinv, lambda ct, y, x: ct * (SQRT_PI / 2) * np.exp(y * y))
-unary(special.erfcinv, lambda ct, y, x: ct * (-SQRT_PI / 2) * np.exp(y * y))
+unary(special.erfinv, lambda ct, y: ct * (SQRT_PI / 2) * np.exp(y * y), of="y")
+unary(special.erfcinv, lambda ct, y: ct * (-SQRT_PI / 2) * np.exp(y * y), of="y")
 unary(special.dawsn, lambda ct, y, x: ct * (1 - 2 * x * y))
 unary(special.wofz, lambda ct, y, x: ct * (2j / SQRT_PI - 2 * x * y))
-unary(special.ndtr, lambda ct, y, x: ct * np.exp(-x * x / 2) / SQRT_2PI)
-unary(special.ndtri, lambda ct, y, x: ct * SQRT_2PI * np.exp(y * y / 2))
-unary(special.log_ndtr, lambda ct, y, x: ct * hazard(x))
-unary(special.ndtri_exp, lambda ct, y, x: ct / hazard(y))
+unary(special.ndtr, lambda ct, x: ct * np.exp(-x * x / 2) / SQRT_2PI, of="x")
+unary(special.ndtri, lambda ct, y: ct * SQRT_2PI * np.exp(y * y / 2), of="y")
+unary(special.log_ndtr, lambda ct, x: ct * hazard(x), of="x")
+unary(special.ndtri_exp, lambda ct, y: ct / hazard(y), of="y")
 several(special.owens_t,
         lambda ct, y, h, a: (
             ct * -special.erf(a * h / math.sqrt(2)) * np.exp(-h * h / 2) / (2 * SQRT_2PI)),
@@ -49,25 +49,25 @@ rule(hazard, x=lambda ct, y, x: ct * -y * (x + y))
 # -- logistic functions and logarithms -----------------------------------------------------------
 
 unary(special.expit, lambda ct, y, x: ct * y * special.expit(-x))
-unary(special.logit, lambda ct, y, x: ct / (x * (1 - x)))
-unary(special.log_expit, lambda ct, y, x: ct * special.expit(-x))
-unary(special.exp2, lambda ct, y, x: ct * y * math.log(2))
-unary(special.exp10, lambda ct, y, x: ct * y * math.log(10))
-unary(special.expm1, lambda ct, y, x: ct * y + ct)
-unary(special.log1p, lambda ct, y, x: ct / (1 + x))
-unary(special.cosm1, lambda ct, y, x: ct * -np.sin(x))
-unary(special.cbrt, lambda ct, y, x: ct / (3 * y * y))
-unary(special.round, lambda ct, y, x: ct * 0)
-unary(special.sindg, lambda ct, y, x: ct * DEGREE * special.cosdg(x))
-unary(special.cosdg, lambda ct, y, x: ct * -DEGREE * special.sindg(x))
-unary(special.tandg, lambda ct, y, x: ct * DEGREE * (1 + y * y))
-unary(special.cotdg, lambda ct, y, x: ct * -DEGREE * (1 + y * y))
-unary(special.exprel, lambda ct, y, x: ct * exprel_slope(x))
+unary(special.logit, lambda ct, x: ct / (x * (1 - x)), of="x")
+unary(special.log_expit, lambda ct, x: ct * special.expit(-x), of="x")
+unary(special.exp2, lambda ct, y: ct * y * math.log(2), of="y")
+unary(special.exp10, lambda ct, y: ct * y * math.log(10), of="y")
+unary(special.expm1, lambda ct, y: ct * y + ct, of="y")
+unary(special.log1p, lambda ct, x: ct / (1 + x), of="x")
+unary(special.cosm1, lambda ct, x: ct * -np.sin(x), of="x")
+unary(special.cbrt, lambda ct, y: ct / (3 * y * y), of="y")
+unary(special.round, lambda ct, y: ct * 0, of="y")
+unary(special.sindg, lambda ct, x: ct * DEGREE * special.cosdg(x), of="x")
+unary(special.cosdg, lambda ct, x: ct * -DEGREE * special.sindg(x), of="x")
+unary(special.tandg, lambda ct, y: ct * DEGREE * (1 + y * y), of="y")
+unary(special.cotdg, lambda ct, y: ct * -DEGREE * (1 + y * y), of="y")
+unary(special.exprel, lambda ct, x: ct * exprel_slope(x), of="x")
 several(special.xlogy, lambda ct, y, a, b: ct * np.log(b), lambda ct, y, a, b: ct * a / b)
 several(special.xlog1py, lambda ct, y, a, b: ct * np.log1p(b), lambda ct, y, a, b: ct * a / (1 + b))
 several(special.powm1, lambda ct, y, a, b: ct * b * a ** (b - 1),
         lambda ct, y, a, b: ct * (1 + y) * np.log(a))  # fmt: skip
-unary(special.entr, lambda ct, y, x: ct * (-np.log(x) - 1))
+unary(special.entr, lambda ct, x: ct * (-np.log(x) - 1), of="x")
 several(special.rel_entr, lambda ct, y, a, b: ct * (np.log(a / b) + 1),
         lambda ct, y, a, b: ct * -a / b)  # fmt: skip
 several(
@@ -103,9 +103,9 @@ def exprel_slope(x):
 
 unary(special.gamma, lambda ct, y, x: ct * y * special.digamma(x))
 unary(special.rgamma, lambda ct, y, x: ct * -y * special.digamma(x))
-unary(special.gammaln, lambda ct, y, x: ct * special.digamma(x))
-unary(special.loggamma, lambda ct, y, x: ct * special.digamma(x))
-unary(special.digamma, lambda ct, y, x: ct * special.polygamma(1, x))
+unary(special.gammaln, lambda ct, x: ct * special.digamma(x), of="x")
+unary(special.loggamma, lambda ct, x: ct * special.digamma(x), of="x")
+unary(special.digamma, lambda ct, x: ct * special.polygamma(1, x), of="x")
 rule(
     special.polygamma,
     n=lambda ct, y, n, x: unknown("polygamma", 0),
@@ -154,11 +154,11 @@ def multigammaln(a, d):
 
 # -- integrals, and functions that solve an equation ---------------------------------------------
 
-unary(special.expi, lambda ct, y, x: ct * np.exp(x) / x)
-unary(special.exp1, lambda ct, y, x: ct * -np.exp(-x) / x)
+unary(special.expi, lambda ct, x: ct * np.exp(x) / x, of="x")
+unary(special.exp1, lambda ct, x: ct * -np.exp(-x) / x, of="x")
 several(special.expn, None, lambda ct, y, n, x: ct * -special.expn(n - 1, x))
-unary(special.spence, lambda ct, y, x: ct * spence_slope(x))
-unary(special.wrightomega, lambda ct, y, x: ct * y / (1 + y))
+unary(special.spence, lambda ct, x: ct * spence_slope(x), of="x")
+unary(special.wrightomega, lambda ct, y: ct * y / (1 + y), of="y")
 
 
 def spence_slope(x):
@@ -175,17 +175,17 @@ rule(special.lambertw, z=lambert_part, k=lambda ct, y, z, k, tol=0: unknown("lam
 
 # -- Bessel functions; their order has no derivative ---------------------------------------------
 
-unary(special.j0, lambda ct, y, x: ct * -special.j1(x))
-unary(special.j1, lambda ct, y, x: ct * (special.j0(x) - special.jv(2, x)) / 2)
-unary(special.y0, lambda ct, y, x: ct * -special.y1(x))
-unary(special.y1, lambda ct, y, x: ct * (special.y0(x) - special.yv(2, x)) / 2)
-unary(special.i0, lambda ct, y, x: ct * special.i1(x))
-unary(special.i1, lambda ct, y, x: ct * (special.i0(x) + special.iv(2, x)) / 2)
+unary(special.j0, lambda ct, x: ct * -special.j1(x), of="x")
+unary(special.j1, lambda ct, x: ct * (special.j0(x) - special.jv(2, x)) / 2, of="x")
+unary(special.y0, lambda ct, x: ct * -special.y1(x), of="x")
+unary(special.y1, lambda ct, x: ct * (special.y0(x) - special.yv(2, x)) / 2, of="x")
+unary(special.i0, lambda ct, x: ct * special.i1(x), of="x")
+unary(special.i1, lambda ct, x: ct * (special.i0(x) + special.iv(2, x)) / 2, of="x")
 unary(special.i0e, lambda ct, y, x: ct * (special.i1e(x) - np.sign(x) * y))
 unary(special.i1e, lambda ct, y, x: (
     ct * ((special.i0e(x) + special.ive(2, x)) / 2 - np.sign(x) * y)))  # fmt: skip
-unary(special.k0, lambda ct, y, x: ct * -special.k1(x))
-unary(special.k1, lambda ct, y, x: ct * -(special.k0(x) + special.kv(2, x)) / 2)
+unary(special.k0, lambda ct, x: ct * -special.k1(x), of="x")
+unary(special.k1, lambda ct, x: ct * -(special.k0(x) + special.kv(2, x)) / 2, of="x")
 unary(special.k0e, lambda ct, y, x: ct * (y - special.k1e(x)))
 unary(special.k1e, lambda ct, y, x: ct * (y - (special.k0e(x) + special.kve(2, x)) / 2))
 
