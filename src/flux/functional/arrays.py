@@ -16,6 +16,8 @@ from flux.errors import ArgumentError, brief, user_line
 
 __all__ = [
     "convert",
+    "drawn",
+    "dtype_name",
     "is_traced",
     "kind_of",
     "namespace",
@@ -27,10 +29,9 @@ __all__ = [
     "widen",
 ]
 
-_LIBRARIES: dict[type, Any] = dict.fromkeys(
-    (np.ndarray, np.float64, np.float32, int, float, complex, bool, list, type(None)), np
-)
-"""What computes with values of a type; NumPy's are at home in every library."""
+_AT_HOME: set[type] = {np.ndarray, np.float64, np.float32, int, float, bool, list, type(None)}
+"""Types of values that every library accepts beside its own; NumPy computes with them alone."""
+_OF_JAX: set[type] = set()
 _ON_DEVICE: dict[tuple, Any] = {}
 """By library and device: the functions of other libraries."""
 _HALF = ("float16", "bfloat16", "torch.float16", "torch.bfloat16")
@@ -51,11 +52,13 @@ def namespace(*values) -> Any:
     """
     found = np
     for value in values:
-        xp = _LIBRARIES.get(type(value)) or _library_of(value)
-        if xp is not found and xp is not np:
-            if found is not np:
-                raise _mixed(found, xp)
-            found = xp
+        kind = type(value)
+        if kind not in _AT_HOME:
+            xp = jnp if kind in _OF_JAX else _library_of(value)
+            if xp is not found and xp is not np:
+                if found is not np:
+                    raise _mixed(found, xp)
+                found = xp
     return found
 
 
@@ -63,9 +66,11 @@ def _library_of(value):
     """The library of a value whose type is met for the first time, or is not tied to one device."""
     kind = type(value)
     if isinstance(value, np.ndarray | np.generic | int | float | complex | list):
-        return _LIBRARIES.setdefault(kind, np)
+        _AT_HOME.add(kind)
+        return np
     if isinstance(value, jax.Array | Tracer):
-        return _LIBRARIES.setdefault(kind, jnp)
+        _OF_JAX.add(kind)
+        return jnp
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
         from flux.functional.pytorch import PyTorch as Functions
@@ -129,6 +134,19 @@ def numbers_of(value) -> np.ndarray:
     """
     xp = namespace(value)
     return np.asarray(value) if xp is np or xp is jnp else xp.to_numpy(value)
+
+
+@nograd
+def drawn(numbers, like):
+    """What a generator of JAX drew, as an array of the library of `like`."""
+    xp = namespace(like)
+    return numbers if xp is jnp or is_traced(numbers) else xp.asarray(np.asarray(numbers))
+
+
+@nograd
+def dtype_name(x) -> str:
+    """The name of the dtype of an array, `float32`, the same in every library."""
+    return str(x.dtype).rpartition(".")[2]
 
 
 @nograd

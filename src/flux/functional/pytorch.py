@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -73,6 +76,27 @@ class PyTorch(Standard):
     def flip(self, x, axis=None):
         axes = tuple(range(x.ndim)) if axis is None else axis
         return torch.flip(x, axes if isinstance(axes, tuple) else (axes,))
+
+    def tensordot(self, a, b, axes):
+        dims: Any = tuple([(n,) for n in axes])
+        return torch.tensordot(a, b, dims=dims)
+
+    def take_along_axis(self, x, index, axis):
+        return torch.take_along_dim(x, self.asarray(index, "int64"), axis)
+
+    def rows(self, table, index):
+        return table[self.asarray(index, "int64")]
+
+    def add_rows(self, rows, index, shape):
+        index = torch.flatten(self.asarray(index, "int64"))
+        rows = torch.reshape(rows, (-1, *shape[1:]))
+        return torch.index_add(self.zeros(shape, rows.dtype), 0, index, rows)
+
+    def largest_rows(self, rows, index, shape):
+        rows = torch.reshape(rows, (-1, *shape[1:]))
+        index = torch.reshape(self.asarray(index, "int64"), (-1, *[1] * (rows.ndim - 1)))
+        bins = self.full(shape, -math.inf, rows.dtype)
+        return torch.scatter_reduce(bins, 0, index.expand(rows.shape), rows, "amax")
 
 
 @nograd

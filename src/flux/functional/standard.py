@@ -110,7 +110,7 @@ class Standard:
         return self.library.ones(shape, dtype=self.dtype(dtype), device=self.device)
 
     def full(self, shape, value, dtype=None):
-        return self.library.full(shape, value, dtype=self.dtype(dtype), device=self.device)
+        return self.library.full(_sizes(shape), value, dtype=self.dtype(dtype), device=self.device)
 
     # -- element by element ------------------------------------------------------------------------
 
@@ -188,8 +188,74 @@ class Standard:
     def flip(self, x, axis=None):
         return self.library.flip(x, axis=axis)
 
-    def broadcast_to(self, x, shape):
-        return self.library.broadcast_to(x, shape)
+    def repeat(self, x, n, axis):
+        """Each entry `n` times in a row."""
+        one_by_one = self.expand_dims(x, axis + 1)
+        before, after = tuple(x.shape[: axis + 1]), tuple(x.shape[axis + 1 :])
+        copies = self.library.broadcast_to(one_by_one, (*before, n, *after))
+        return self.reshape(copies, (*before[:-1], before[-1] * n, *after))
+
+    def pad(self, x, widths, constant_values=0):
+        """`x` with `constant_values` before and after each axis, as many as `widths` says."""
+        for axis, pair in enumerate(widths):
+            for after, n in enumerate(pair):
+                if n:
+                    more = self.full(_longer(x.shape, axis, n), constant_values, x.dtype)
+                    x = self.concatenate([x, more] if after else [more, x], axis=axis)
+        return x
+
+    def spread(self, x, edges):
+        """`x` with zeros: by axis how many before, after, and between neighbours.
+
+        A negative number takes off as many.
+        """
+        for axis, (_, _, between) in enumerate(edges):
+            if between:
+                n = x.shape[axis]
+                apart = [(0, between) if a == axis + 1 else (0, 0) for a in range(x.ndim + 1)]
+                x = self.pad(self.expand_dims(x, axis + 1), apart)
+                x = self.reshape(x, _joined(x.shape, axis))
+                x = x[_span(axis, 0, (n - 1) * (between + 1) + 1)]
+        x = self.pad(x, [(max(before, 0), max(after, 0)) for before, after, _ in edges])
+        for axis, (before, after, _) in enumerate(edges):
+            if min(before, after) < 0:
+                x = x[_span(axis, max(-before, 0), x.shape[axis] + min(after, 0))]
+        return x
+
+    def tensordot(self, a, b, axes):
+        return self.library.tensordot(a, b, axes=tuple((n,) for n in axes))
+
+    # -- by index ----------------------------------------------------------------------------------
+
+    def take_along_axis(self, x, index, axis):
+        index = self.asarray(index)
+        shape = _beside_axis(tuple(x.shape), tuple(index.shape), axis)
+        index = self.library.broadcast_to(index, shape)
+        return self.library.take_along_axis(x, index, axis=axis)
+
+    def rows(self, table, index):
+        """The rows of `table` at `index`, which is in range."""
+        index = self.asarray(index)
+        found = self.library.take(table, self.reshape(index, (-1,)), axis=0)
+        return self.reshape(found, (*index.shape, *table.shape[1:]))
+
+    def add_rows(self, rows, index, shape):
+        """Zeros of `shape` to which each of `rows` has been added at its index."""
+        from flux.ad.spaces import space_of
+        from flux.rules.arrayapi.indexing import Taken, scatter
+
+        space_of(type(rows))  # which makes the library known to its rules
+        places = Taken(self.reshape(self.asarray(index), (-1,)), 0, False)
+        rows = self.reshape(rows, (-1, *shape[1:]))
+        return scatter(self.zeros(shape, rows.dtype), [(places, rows)])
+
+    def largest_rows(self, rows, index, shape):
+        """The largest of the rows with each index, minus infinity where there is none."""
+        index = self.reshape(self.asarray(index), (-1,))
+        rows = self.reshape(rows, (-1, *shape[1:]))
+        none = self.full((1, *shape[1:]), -math.inf, rows.dtype)
+        bins = [self.concatenate([none, rows[index == i]]) for i in range(shape[0])]
+        return self.stack([self.max(rows, axis=0) for rows in bins])
 
 
 @nograd
@@ -239,6 +305,29 @@ def _expanded(shape, axis):
 
 
 @nograd
+def _longer(shape, axis, n):
+    return tuple(n if a == axis else m for a, m in enumerate(shape))
+
+
+@nograd
+def _joined(shape, axis):
+    """Two neighbouring axes as one."""
+    return (*shape[:axis], shape[axis] * shape[axis + 1], *shape[axis + 2 :])
+
+
+@nograd
+def _span(axis, start, stop):
+    return (*[slice(None)] * axis, slice(start, stop), ...)
+
+
+@nograd
+def _beside_axis(shape, other, axis):
+    """The other shape, broadcast against `shape` along all axes but one."""
+    axis = axis % len(shape)
+    return tuple(m if a == axis else n for a, (n, m) in enumerate(zip(shape, other, strict=True)))
+
+
+@nograd
 def _parts(shape, n, axis):
     axis, size = axis % len(shape), shape[axis]
     if size % n:
@@ -247,4 +336,4 @@ def _parts(shape, n, axis):
         )
     step = size // n
     before = (slice(None),) * axis
-    return [(*before, slice(i * step, (i + 1) * step)) for i in range(n)]
+    return [(*before, slice(i * step, (i + 1) * step), ...) for i in range(n)]
