@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
 from typing import Any
@@ -23,9 +24,11 @@ __all__ = [
     "namespace",
     "narrow",
     "numbers_of",
+    "reshape",
     "shape_of",
     "size_of",
     "spacing",
+    "swapaxes",
     "widen",
 ]
 
@@ -235,4 +238,32 @@ def narrow(y, like) -> Any:
 
 @nograd
 def _is_half(x) -> bool:
-    return str(getattr(x, "dtype", "")) in _HALF
+    dtype = getattr(x, "dtype", None)
+    return _is_half_type(type(dtype), dtype)
+
+
+@functools.cache
+def _is_half_type(kind, dtype) -> bool:
+    """`kind` keeps dtypes of different libraries from being compared."""
+    return str(dtype) in _HALF
+
+
+def reshape(x, shape) -> Any:
+    """`x` in another shape; arrays of the standard have no method for it."""
+    return x.reshape(shape) if hasattr(x, "reshape") else namespace(x).reshape(x, shape)
+
+
+@rule(reshape)
+def _reshape_rule(x, shape):
+    given = x.shape
+    return reshape(x, shape), lambda ct: (reshape(ct, given), None)
+
+
+def swapaxes(x, a: int, b: int) -> Any:
+    """`x` with two axes exchanged."""
+    return x.swapaxes(a, b) if hasattr(x, "swapaxes") else namespace(x).swapaxes(x, a, b)
+
+
+@rule(swapaxes)
+def _swapaxes_rule(x, a, b):
+    return swapaxes(x, a, b), lambda ct: (swapaxes(ct, a, b), None, None)

@@ -12,7 +12,16 @@ import numpy as np
 
 from flux.ad import nograd, rule, stop_gradient
 from flux.errors import FluxError, ShapeError, user_line
-from flux.functional.arrays import convert, kind_of, namespace, narrow, shape_of, widen
+from flux.functional.arrays import (
+    convert,
+    kind_of,
+    namespace,
+    narrow,
+    reshape,
+    shape_of,
+    swapaxes,
+    widen,
+)
 from flux.functional.dropout import dropout as omit
 
 __all__ = ["attention_weights", "dot_product_attention", "masked_softmax", "rotary"]
@@ -71,7 +80,7 @@ def attention_weights(q, k, *, mask=None, bias=None, causal=False, scale=None):
     _check_mask(mask, q, k)
     heads, groups, width = q.shape[-2], k.shape[-2], q.shape[-1]
     queries = _gather_groups(_heads_first(q), groups)
-    scores = _split_groups(_product(queries, _swapped(_heads_first(k), -1, -2)), heads)
+    scores = _split_groups(_product(queries, swapaxes(_heads_first(k), -1, -2)), heads)
     scores = scores * (width**-0.5 if scale is None else scale)
     if bias is not None:
         scores = scores + bias
@@ -141,12 +150,12 @@ def rotary(x, positions=None, *, base=10_000.0, halves=False):
     if halves:
         first, second = wide[..., : width // 2], wide[..., width // 2 :]
     else:
-        pairs = xp.reshape(wide, (*x.shape[:-1], width // 2, 2))
+        pairs = reshape(wide, (*x.shape[:-1], width // 2, 2))
         first, second = pairs[..., 0], pairs[..., 1]
     turned = [first * cos - second * sin, first * sin + second * cos]
     if halves:
         return narrow(xp.concatenate(turned, axis=-1), x)
-    return narrow(xp.reshape(xp.stack(turned, axis=-1), x.shape), x)
+    return narrow(reshape(xp.stack(turned, axis=-1), x.shape), x)
 
 
 def _angles(positions, x, base):
@@ -168,13 +177,9 @@ def _speeds(x, base):
     return convert(speeds, x)
 
 
-def _swapped(x, a, b):
-    return namespace(x).swapaxes(x, a, b)
-
-
 def _heads_first(x):
     """``(B, T, H, D) -> (B, H, T, D)``."""
-    return _swapped(x, -2, -3)
+    return swapaxes(x, -2, -3)
 
 
 _heads_last = _heads_first  # its own inverse
@@ -186,13 +191,13 @@ def _gather_groups(x, groups):
     One matrix product then serves them all.
     """
     *batch, heads, tokens, width = x.shape
-    return namespace(x).reshape(x, (*batch, groups, heads // groups * tokens, width))
+    return reshape(x, (*batch, groups, heads // groups * tokens, width))
 
 
 def _split_groups(x, heads):
     """``(B, G, H/G * T, D) -> (B, H, T, D)``."""
     *batch, groups, rows, width = x.shape
-    return namespace(x).reshape(x, (*batch, heads, rows * groups // heads, width))
+    return reshape(x, (*batch, heads, rows * groups // heads, width))
 
 
 def _product(a, b):

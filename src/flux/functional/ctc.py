@@ -14,7 +14,15 @@ from jax import lax
 
 from flux.ad import nograd
 from flux.errors import LabelError, ShapeError, user_line
-from flux.functional.arrays import is_traced, namespace, narrow, numbers_of, shape_of, widen
+from flux.functional.arrays import (
+    is_traced,
+    namespace,
+    narrow,
+    numbers_of,
+    reshape,
+    shape_of,
+    widen,
+)
 from flux.functional.softmax import logsoftmax, logsumexp
 
 __all__ = ["ctc_loss"]
@@ -127,7 +135,7 @@ def _extend(targets, target_lengths, input_lengths, shape, blank):
     wrong = wrong | (times < 1) | (times > shape[1]) | (lengths < 0) | (lengths > n)
     labels = xp.where(no_label, blank, targets)
     blanks = xp.full((batch, n), blank, labels.dtype)
-    extended = xp.reshape(xp.stack([blanks, labels], axis=2), (batch, 2 * n))
+    extended = reshape(xp.stack([blanks, labels], axis=2), (batch, 2 * n))
     extended = xp.concatenate([extended, xp.full((batch, 1), blank, labels.dtype)], axis=1)
     before = xp.concatenate([extended[:, :1], extended[:, :1], extended], axis=1)[:, : 2 * n + 1]
     places = xp.arange(2 * n + 1)

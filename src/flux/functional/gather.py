@@ -8,7 +8,7 @@ from jax import lax
 
 from flux.ad import nograd, rule
 from flux.errors import LabelError, ShapeError, user_line
-from flux.functional.arrays import is_traced, namespace, numbers_of, shape_of
+from flux.functional.arrays import is_traced, namespace, numbers_of, reshape, shape_of
 
 __all__ = ["add_rows", "gather", "lookup", "put", "scatter"]
 
@@ -225,7 +225,7 @@ def _counts(index, size, like):
     ones = namespace(index, like).ones(shape_of(index), like.dtype)
     counts = _or_one(add_rows(ones, index, (size,)))
     axes = len(like.shape) - len(shape_of(index))
-    return namespace(counts).reshape(counts, (size, *[1] * axes))
+    return reshape(counts, (size, *[1] * axes))
 
 
 @nograd

@@ -7,7 +7,7 @@ variance.
 from __future__ import annotations
 
 from flux.ad import rule
-from flux.functional.arrays import namespace, narrow, shape_of, size_of, widen
+from flux.functional.arrays import namespace, narrow, reshape, shape_of, size_of, widen
 
 __all__ = ["affine", "groupnorm", "layernorm", "normalise", "rmsnorm", "standardise"]
 
@@ -156,7 +156,6 @@ def groupnorm(x, groups, scale=None, shift=None, *, eps=1e-5):
     [[-1.0, 1.0, 0.0, 0.0]]
     """
     shape = shape_of(x)
-    xp = namespace(x)
-    split = xp.reshape(x, (*shape[:-1], groups, shape[-1] // groups))
+    split = reshape(x, (*shape[:-1], groups, shape[-1] // groups))
     axes = (*range(1, len(shape) - 1), len(shape))
-    return affine(xp.reshape(normalise(split, axis=axes, eps=eps), shape), scale, shift)
+    return affine(reshape(normalise(split, axis=axes, eps=eps), shape), scale, shift)

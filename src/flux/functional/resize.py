@@ -8,7 +8,7 @@ from jax import lax
 
 from flux.ad import nograd, rule
 from flux.errors import ShapeError, user_line
-from flux.functional.arrays import namespace, narrow, widen
+from flux.functional.arrays import namespace, narrow, reshape, widen
 from flux.functional.gather import gather
 from flux.functional.window import each
 
@@ -136,9 +136,9 @@ def pixel_shuffle(x, r):
     batch, *sizes, channels = x.shape
     axes = len(sizes)
     xp = namespace(x)
-    parts = xp.reshape(x, (batch, *sizes, channels // r**axes, *[r] * axes))
+    parts = reshape(x, (batch, *sizes, channels // r**axes, *[r] * axes))
     blocks = xp.transpose(parts, _interleaved(axes))
-    return xp.reshape(blocks, (batch, *[n * r for n in sizes], channels // r**axes))
+    return reshape(blocks, (batch, *[n * r for n in sizes], channels // r**axes))
 
 
 def pixel_unshuffle(x, r):
@@ -160,8 +160,8 @@ def pixel_unshuffle(x, r):
     axes = len(sizes)
     split = [part for n in sizes for part in (n // r, r)]
     xp = namespace(x)
-    parts = xp.transpose(xp.reshape(x, (batch, *split, channels)), _apart(axes))
-    return xp.reshape(parts, (batch, *[n // r for n in sizes], channels * r**axes))
+    parts = xp.transpose(reshape(x, (batch, *split, channels)), _apart(axes))
+    return reshape(parts, (batch, *[n // r for n in sizes], channels * r**axes))
 
 
 @nograd

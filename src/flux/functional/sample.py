@@ -6,7 +6,7 @@ import itertools
 
 from flux.ad import nograd, stop_gradient
 from flux.errors import ShapeError, user_line
-from flux.functional.arrays import convert, namespace, narrow, shape_of, widen
+from flux.functional.arrays import convert, namespace, narrow, reshape, shape_of, widen
 from flux.functional.gather import lookup
 
 __all__ = ["grid_sample"]
@@ -91,7 +91,7 @@ def _corners(axes):
 
 def _read(x, places, share):
     """The channels at whole `places`, times `share`; zeros outside the image."""
-    rows = namespace(x).reshape(x, (-1, x.shape[-1]))
+    rows = reshape(x, (-1, x.shape[-1]))
     index, inside = _row_numbers(x.shape, places)
     xp = namespace(rows, index)
     found = lookup(rows, index)
@@ -103,7 +103,7 @@ def _read(x, places, share):
 def _row_numbers(shape, places):
     """Which row of the image's flat positions each place is, and whether it is in the image."""
     xp = namespace(*places)
-    batch = xp.reshape(xp.arange(shape[0]), (-1, *[1] * (places[0].ndim - 1)))
+    batch = reshape(xp.arange(shape[0]), (-1, *[1] * (places[0].ndim - 1)))
     index, inside = batch, True
     for place, n in zip(places, shape[1:-1], strict=True):
         inside = (place >= 0) & (place <= n - 1) & inside

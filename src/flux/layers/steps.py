@@ -9,7 +9,7 @@ from __future__ import annotations
 from flux.ad import nograd
 from flux.errors import ShapeError, user_line
 from flux.functional import mask_out
-from flux.functional.arrays import is_traced, namespace, shape_of
+from flux.functional.arrays import is_traced, kind_of, namespace, numbers_of, reshape, shape_of
 from flux.layers.cells import Cell, initialstates
 from flux.layers.check import refuse
 from flux.layers.show import label
@@ -62,7 +62,7 @@ def choose(live, after, before):
 @nograd
 def beside(flags, x):
     """`flags`, which are along the first axes of `x`, with as many axes as `x`."""
-    return flags.reshape(flags.shape + (1,) * (len(x.shape) - len(flags.shape)))
+    return reshape(flags, (*flags.shape, *[1] * (len(x.shape) - len(flags.shape))))
 
 
 # -- what is put in --------------------------------------------------------------------------------
@@ -87,11 +87,12 @@ def counts(layer, x, lengths):
     batch, steps = shape_of(x)[:2]
     xp = namespace(x, lengths)
     lengths = xp.asarray(lengths)
-    if lengths.dtype.kind not in "iu" or lengths.shape != (batch,):
+    if kind_of(lengths) not in "iu" or tuple(lengths.shape) != (batch,):
         what = f"lengths of dtype {lengths.dtype} and"
         refuse(layer, lengths, f"they must be integers, ({batch},)", what=what)
     if not is_traced(lengths) and batch:
-        least, most = int(lengths.min()), int(lengths.max())
+        values = numbers_of(lengths)
+        least, most = int(values.min()), int(values.max())
         if least < 0 or most > steps:
             raise ShapeError(
                 f"{label(layer)} got lengths from {least} to {most}: they must be from 0 to "
