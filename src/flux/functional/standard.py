@@ -181,6 +181,10 @@ class Standard:
     def stack(self, parts, axis=0):
         return self.library.stack(parts, axis=axis)
 
+    def unstack(self, x):
+        """The parts of `x` along its first axis."""
+        return [x[i, ...] for i in range(x.shape[0])]
+
     def split(self, x, n, axis=-1):
         """`n` parts of equal length."""
         return [x[index] for index in _parts(tuple(x.shape), n, axis)]

@@ -6,6 +6,9 @@ computed for all times at once, before the loop.
 
 from __future__ import annotations
 
+import jax.numpy as jnp
+import numpy as np
+
 from flux.ad import nograd
 from flux.errors import ShapeError, user_line
 from flux.functional import mask_out
@@ -28,10 +31,12 @@ def run(cell, xs, state, live=None):
         step = cell
         if state is None and hasattr(cell, "initialstates"):
             state = initialstates(cell, xs.shape[1])
-        y, state = advance(step, xs[0], state, live, 0)
+        y, state = advance(step, xs[0, ...], state, live, 0)
         ys.append(y)
-        xs, first = xs[1:], 1
-    for t, x in enumerate(xs, first):
+        xs, first = xs[1:, ...], 1
+    xp = namespace(xs)
+    steps = xs if xp is np or xp is jnp else xp.unstack(xs)
+    for t, x in enumerate(steps, first):
         y, state = advance(step, x, state, live, t)
         ys.append(y)
     return namespace(*ys).stack(ys), state
@@ -42,7 +47,8 @@ def advance(step, x, state, live, t):
     y, after = step(x, state)
     if live is None:
         return y, after
-    return mask_out(y, beside(live[t], y)), choose(live[t], after, state)
+    now = live[t, ...]
+    return mask_out(y, beside(now, y)), choose(now, after, state)
 
 
 def choose(live, after, before):
