@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import flux
-from flux import functional as F, losses
+from flux import functional as F, losses, metrics
 from flux.ad import pullback
 from flux.errors import ArgumentError, LabelError
 from flux.functional import activations, rectifiers
@@ -269,3 +269,12 @@ def test_a_second_derivative_through_the_rules():
     x = torch.tensor([0.3, -2.0], dtype=torch.float64)
     s = F.sigmoid(x)
     torch.testing.assert_close(flux.gradient(slope, x)[0], s * (1 - s))
+
+
+@pytest.mark.parametrize("library", ["torch", "array_api_strict"])
+def test_metrics_of_other_libraries_are_those_of_numpy(library):
+    make = MAKERS[library]
+    for name in metrics.__all__:
+        found = getattr(metrics, name)(make(X), make(LABELS))
+        expected = getattr(metrics, name)(X, LABELS)
+        np.testing.assert_allclose(numbers_of(found), expected, rtol=1e-6)
