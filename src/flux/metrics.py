@@ -11,7 +11,7 @@ import numpy as np
 
 from flux.ad import nograd
 from flux.errors import ShapeError, suggests_names, user_line
-from flux.functional.arrays import is_traced, namespace
+from flux.functional.arrays import is_traced, kind_of, namespace, numbers_of, shape_of
 from flux.losses.targets import check_labels
 
 __all__ = ["accuracy", "confusion_matrix", "f1", "precision", "recall"]
@@ -22,7 +22,7 @@ def _labels(name, prediction, target):
     xp = namespace(prediction, target)
     prediction, target = xp.asarray(prediction), xp.asarray(target)
     given = f"a prediction of shape {prediction.shape} and a target of shape {target.shape}"
-    if prediction.dtype.kind not in "iu" and prediction.ndim:
+    if kind_of(prediction) not in "iu" and prediction.ndim:
         if prediction.shape == target.shape:
             target = xp.argmax(target, axis=-1)
         prediction = xp.argmax(prediction, axis=-1)
@@ -49,6 +49,9 @@ def accuracy(prediction, target):
     0.5
     """
     prediction, target = _labels("accuracy", prediction, target)
+    xp = namespace(prediction)
+    if xp is not np and xp is not jnp:
+        return xp.mean(xp.astype(prediction == target, "float32"))
     return (prediction == target).mean()
 
 
@@ -68,10 +71,12 @@ def confusion_matrix(prediction, target, n_classes=None):
     >>> confusion_matrix(np.array([0, 1, 1]), np.array([0, 0, 1])).tolist()
     [[1, 1], [0, 1]]
     """
-    scores = np.ndim(prediction) and namespace(prediction).asarray(prediction).dtype.kind == "f"
+    scores = shape_of(prediction) and kind_of(namespace(prediction).asarray(prediction)) == "f"
     if n_classes is None and scores:
         n_classes = prediction.shape[-1]
     prediction, target = _labels("confusion_matrix", prediction, target)
+    if not is_traced(prediction) and not is_traced(target):
+        prediction, target = numbers_of(prediction), numbers_of(target)
     if n_classes is None:
         n_classes = int(max(prediction.max(initial=-1), target.max(initial=-1))) + 1
     for labels in (prediction, target):

@@ -12,7 +12,16 @@ import numpy as np
 
 from flux.ad import nograd, rule, stop_gradient
 from flux.errors import FluxError, ShapeError, user_line
-from flux.functional.arrays import convert, namespace, narrow, shape_of, widen
+from flux.functional.arrays import (
+    convert,
+    kind_of,
+    namespace,
+    narrow,
+    reshape,
+    shape_of,
+    swapaxes,
+    widen,
+)
 from flux.functional.dropout import dropout as omit
 
 __all__ = ["attention_weights", "dot_product_attention", "masked_softmax", "rotary"]
@@ -71,11 +80,11 @@ def attention_weights(q, k, *, mask=None, bias=None, causal=False, scale=None):
     _check_mask(mask, q, k)
     heads, groups, width = q.shape[-2], k.shape[-2], q.shape[-1]
     queries = _gather_groups(_heads_first(q), groups)
-    scores = _split_groups(_product(queries, _heads_first(k).swapaxes(-1, -2)), heads)
+    scores = _split_groups(_product(queries, swapaxes(_heads_first(k), -1, -2)), heads)
     scores = scores * (width**-0.5 if scale is None else scale)
     if bias is not None:
         scores = scores + bias
-    return masked_softmax(scores, _visible(mask, causal, scores.shape))
+    return masked_softmax(scores, _visible(mask, causal, scores))
 
 
 def masked_softmax(x, keep=None, /):
@@ -141,11 +150,12 @@ def rotary(x, positions=None, *, base=10_000.0, halves=False):
     if halves:
         first, second = wide[..., : width // 2], wide[..., width // 2 :]
     else:
-        pairs = wide.reshape((*x.shape[:-1], width // 2, 2))
+        pairs = reshape(wide, (*x.shape[:-1], width // 2, 2))
         first, second = pairs[..., 0], pairs[..., 1]
     turned = [first * cos - second * sin, first * sin + second * cos]
-    y = xp.concatenate(turned, axis=-1) if halves else xp.stack(turned, axis=-1).reshape(x.shape)
-    return narrow(y, x)
+    if halves:
+        return narrow(xp.concatenate(turned, axis=-1), x)
+    return narrow(reshape(xp.stack(turned, axis=-1), x.shape), x)
 
 
 def _angles(positions, x, base):
@@ -169,7 +179,7 @@ def _speeds(x, base):
 
 def _heads_first(x):
     """``(B, T, H, D) -> (B, H, T, D)``."""
-    return x.swapaxes(-2, -3)
+    return swapaxes(x, -2, -3)
 
 
 _heads_last = _heads_first  # its own inverse
@@ -181,18 +191,18 @@ def _gather_groups(x, groups):
     One matrix product then serves them all.
     """
     *batch, heads, tokens, width = x.shape
-    return x.reshape((*batch, groups, heads // groups * tokens, width))
+    return reshape(x, (*batch, groups, heads // groups * tokens, width))
 
 
 def _split_groups(x, heads):
     """``(B, G, H/G * T, D) -> (B, H, T, D)``."""
     *batch, groups, rows, width = x.shape
-    return x.reshape((*batch, heads, rows * groups // heads, width))
+    return reshape(x, (*batch, heads, rows * groups // heads, width))
 
 
 def _product(a, b):
     """``a @ b``, summed in float32 where the operands are in half precision."""
-    if namespace(a, b) is np:
+    if namespace(a, b) is not jnp:
         return widen(a) @ widen(b)
     if widen(a).dtype != a.dtype:
         return jnp.matmul(a, b, preferred_element_type=jnp.float32)
@@ -200,12 +210,15 @@ def _product(a, b):
 
 
 @nograd
-def _visible(mask, causal, shape):
+def _visible(mask, causal, scores):
     """Which keys each query sees, or `None` for all."""
     if not causal:
         return mask
-    before = np.tri(*shape[-2:], dtype=bool)
-    return before if mask is None else mask & before
+    before = np.tri(*scores.shape[-2:], dtype=bool)
+    if mask is None:
+        return before
+    xp = namespace(mask, scores)
+    return xp.asarray(mask) & xp.asarray(before)
 
 
 @nograd
@@ -232,11 +245,10 @@ def _check_values(q, k, v):
 
 @nograd
 def _check_mask(mask, q, k):
-    kind = getattr(mask, "dtype", np.bool_)
-    if kind != np.bool_:
+    if hasattr(mask, "dtype") and kind_of(mask) != "b":
         raise FluxError(
-            f"dot_product_attention got a mask of dtype {kind}: it must be booleans, true where a "
-            "query may see a key.",
+            f"dot_product_attention got a mask of dtype {mask.dtype}: it must be booleans, true "
+            "where a query may see a key.",
             where=user_line(),
             hint="Numbers that are to be added to the scores are the argument `bias`.",
         )

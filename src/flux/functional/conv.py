@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import jax.numpy as jnp
 from jax import lax
 
 from flux.ad import nograd
-from flux.functional.window import Sizes, each, paddings, places_of
+from flux.errors import ShapeError, user_line
+from flux.functional.arrays import namespace
+from flux.functional.patches import Geometry, fold_windows, geometry_of, unfold_windows
+from flux.functional.window import Sizes, each, paddings
 
 __all__ = ["conv", "conv_transpose"]
 
@@ -32,16 +37,16 @@ def conv(x, weight, *, stride: Sizes = 1, pad: Sizes | str = 0, dilation: Sizes 
     (1, 3, 3, 4)
     """
     axes = len(weight.shape) - 2
-    window, sizes = weight.shape[:axes], x.shape[1:-1]
-    strides, dilations = each(stride, axes, "stride"), each(dilation, axes, "dilation")
-    pads = paddings(pad, sizes, window, strides, dilations)
-    places_of(sizes, window, strides, dilations, pads)
+    geometry = geometry_of(x.shape, tuple(weight.shape[:axes]), stride, pad, dilation)
+    xp = namespace(x, weight)
+    if xp is not jnp:
+        return _by_windows(x, weight, geometry, groups)
     return lax.conv_general_dilated(
         jnp.asarray(x),
         jnp.asarray(weight),
-        strides,
-        pads,
-        rhs_dilation=dilations,
+        geometry.stride,
+        geometry.pads,
+        rhs_dilation=geometry.dilation,
         dimension_numbers=_layout(axes),
         feature_group_count=groups,
     )
@@ -79,16 +84,80 @@ def conv_transpose(
     axes = len(weight.shape) - 2
     window = weight.shape[:axes]
     strides, dilations = each(stride, axes, "stride"), each(dilation, axes, "dilation")
+    pads = _adjoint_paddings(pad, outpad, x.shape[1:-1], window, strides, dilations)
+    if namespace(x, weight) is not jnp:
+        geometry = _adjoint_geometry(x.shape, weight.shape, strides, dilations, pads, groups)
+        return _to_windows(x, weight, geometry, groups)
     return lax.conv_general_dilated(
         jnp.asarray(x),
         _adjoint_weight(jnp.asarray(weight), groups),
         (1,) * axes,
-        _adjoint_paddings(pad, outpad, x.shape[1:-1], window, strides, dilations),
+        pads,
         lhs_dilation=strides,
         rhs_dilation=dilations,
         dimension_numbers=_layout(axes),
         feature_group_count=groups,
     )
+
+
+def _by_windows(x, weight, geometry, groups):
+    """A convolution as a product of what is under the window with the weight, by group."""
+    _check_channels(x.shape, weight.shape, groups)
+    xp = namespace(x, weight)
+    count, (batch, *_, channels) = math.prod(geometry.window), x.shape
+    n_in, n_out = channels // groups, weight.shape[-1] // groups
+    windows = unfold_windows(x, geometry)
+    windows = _groups_first(xp, windows, (-1, count, groups, n_in), 2)
+    kernel = _groups_first(xp, weight, (count, n_in, groups, n_out), 2)
+    kernel = xp.reshape(kernel, (groups, count * n_in, n_out))
+    mixed = xp.reshape(windows, (groups, -1, count * n_in)) @ kernel
+    return xp.reshape(xp.moveaxis(mixed, 0, 1), (batch, *geometry.places, groups * n_out))
+
+
+def _to_windows(x, weight, geometry, groups):
+    """The adjoint of `_by_windows`."""
+    xp = namespace(x, weight)
+    count, n_in = math.prod(geometry.window), geometry.shape[-1] // groups
+    n_out = weight.shape[-1] // groups
+    rows = _groups_first(xp, x, (-1, groups, n_out), 1)
+    kernel = _groups_first(xp, weight, (count, n_in, groups, n_out), 2)
+    kernel = xp.reshape(kernel, (groups, count * n_in, n_out))
+    windows = rows @ xp.swapaxes(kernel, -1, -2)
+    windows = xp.moveaxis(xp.reshape(windows, (groups, -1, count, n_in)), 0, 2)
+    windows = xp.reshape(windows, (*x.shape[:-1], count * groups * n_in))
+    return fold_windows(windows, geometry)
+
+
+def _groups_first(xp, x, shape, axis):
+    return xp.moveaxis(xp.reshape(x, shape), axis, 0)
+
+
+@nograd
+def _check_channels(shape, weight_shape, groups):
+    if shape[-1] != weight_shape[-2] * groups or weight_shape[-1] % groups:
+        raise ShapeError(
+            f"conv got an array of shape {tuple(shape)} and a weight of shape "
+            f"{tuple(weight_shape)}: for {groups} groups they must be (B, ..., C) and "
+            f"(..., C / {groups}, O), and {groups} must divide O.",
+            where=user_line(),
+        )
+
+
+@nograd
+def _adjoint_geometry(shape, weight_shape, stride, dilation, pads, groups) -> Geometry:
+    """The convolution of the result that leads to the input; `pads` are those of the adjoint.
+
+    Where they reach beyond the last window, the result ends in zeros.
+    """
+    *window, n_in, _ = weight_shape
+    spans = [d * (k - 1) for k, d in zip(window, dilation, strict=True)]
+    cut = tuple((span - lo, span - hi) for span, (lo, hi) in zip(spans, pads, strict=True))
+    places = tuple(shape[1:-1])
+    reached = [(n - 1) * s + span + 1 for n, s, span in zip(places, stride, spans, strict=True)]
+    sizes = [n - lo - hi for n, (lo, hi) in zip(reached, cut, strict=True)]
+    whole = (shape[0], *sizes, n_in * groups)
+    cut = tuple((lo, max(hi, 0)) for lo, hi in cut)
+    return Geometry(whole, tuple(window), stride, dilation, cut, places)
 
 
 def _adjoint_weight(weight, groups):

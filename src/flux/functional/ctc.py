@@ -14,7 +14,15 @@ from jax import lax
 
 from flux.ad import nograd
 from flux.errors import LabelError, ShapeError, user_line
-from flux.functional.arrays import is_traced, namespace, narrow, shape_of, widen
+from flux.functional.arrays import (
+    is_traced,
+    namespace,
+    narrow,
+    numbers_of,
+    reshape,
+    shape_of,
+    widen,
+)
 from flux.functional.softmax import logsoftmax, logsumexp
 
 __all__ = ["ctc_loss"]
@@ -53,7 +61,7 @@ def ctc_loss(logits, targets, input_lengths=None, target_lengths=None, *, blank=
         targets, target_lengths, input_lengths, logits.shape, blank
     )
     xp = namespace(logits, extended)
-    scores = xp.take_along_axis(logsoftmax(widen(logits)), extended[:, None], axis=2)
+    scores = xp.take_along_axis(logsoftmax(widen(logits)), extended[:, None, :], axis=2)
     scores = xp.maximum(scores, NEVER)
     active = _active(scores, input_lengths)
     alpha = _alpha(scores, skip, active)
@@ -65,11 +73,12 @@ def ctc_loss(logits, targets, input_lengths=None, target_lengths=None, *, blank=
 
 def _alpha(scores, skip, active):
     """The recursion to the last time that counts, ``(B, S)``."""
-    if namespace(scores, skip, active) is not np:
+    xp = namespace(scores, skip, active)
+    if xp is jnp:
         return _scanned(scores, skip, active)
-    alpha = _start(scores, np)
+    alpha = _start(scores, xp)
     for t in range(1, scores.shape[1]):
-        alpha = _step(alpha, scores[:, t], skip, active[:, t], np)
+        alpha = _step(alpha, scores[:, t, ...], skip, active[:, t], xp)
     return alpha
 
 
@@ -85,7 +94,7 @@ def _scanned(scores, skip, active):
 def _start(scores, xp):
     """A path begins with the first blank or the first label."""
     first = xp.arange(scores.shape[2]) < 2
-    return xp.where(first, scores[:, 0], NEVER)
+    return xp.where(first, scores[:, 0, ...], NEVER)
 
 
 def _step(alpha, scores, skip, active, xp):
@@ -122,11 +131,11 @@ def _extend(targets, target_lengths, input_lengths, shape, blank):
     times = xp.full(batch, shape[1]) if input_lengths is None else xp.asarray(input_lengths)
     counts = xp.arange(n) < lengths[:, None]
     no_label = (targets < 0) | (targets >= shape[2]) | (targets == blank)
-    wrong = (counts & no_label).any(axis=1)
+    wrong = xp.any(counts & no_label, axis=1)
     wrong = wrong | (times < 1) | (times > shape[1]) | (lengths < 0) | (lengths > n)
     labels = xp.where(no_label, blank, targets)
     blanks = xp.full((batch, n), blank, labels.dtype)
-    extended = xp.stack([blanks, labels], axis=2).reshape(batch, 2 * n)
+    extended = reshape(xp.stack([blanks, labels], axis=2), (batch, 2 * n))
     extended = xp.concatenate([extended, xp.full((batch, 1), blank, labels.dtype)], axis=1)
     before = xp.concatenate([extended[:, :1], extended[:, :1], extended], axis=1)[:, : 2 * n + 1]
     places = xp.arange(2 * n + 1)
@@ -164,7 +173,7 @@ def _check_values(logits, targets, input_lengths, target_lengths, blank):
     ):
         if lengths is None or is_traced(lengths):
             continue
-        wrong = [int(m) for m in np.asarray(lengths) if not least <= m <= most]
+        wrong = [int(m) for m in numbers_of(lengths) if not least <= m <= most]
         if wrong:
             raise ShapeError(
                 f"ctc_loss got the {name} length {wrong[0]}: it must be from {least} to {most}.",
@@ -172,13 +181,13 @@ def _check_values(logits, targets, input_lengths, target_lengths, blank):
             )
     if is_traced(targets) or is_traced(target_lengths):
         return
-    labels = np.asarray(targets)
+    labels = numbers_of(targets)
     if labels.dtype.kind not in "iu":
         raise LabelError(
             f"ctc_loss got targets of dtype {labels.dtype}: they must be integers.",
             where=user_line(),
         )
-    counts = n if target_lengths is None else np.asarray(target_lengths)[:, None]
+    counts = n if target_lengths is None else numbers_of(target_lengths)[:, None]
     counted = labels[np.broadcast_to(np.arange(n) < counts, labels.shape)]
     wrong = counted[(counted < 0) | (counted >= n_classes) | (counted == blank)]
     if wrong.size:

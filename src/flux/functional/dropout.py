@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flux.ad import rule
-from flux.functional.arrays import namespace, shape_of
+from flux.functional.arrays import drawn, namespace, shape_of
 
 __all__ = ["dropout", "mask_out"]
 
@@ -35,7 +35,7 @@ def dropout(x, p, *, rng, axis=None):
     if axis is not None:
         kept = [a % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,))]
         shape = tuple(n if a in kept else 1 for a, n in enumerate(shape))
-    return mask_out(x, rng.bernoulli(1 - p, shape), 1 / (1 - p) if p < 1 else 0.0)
+    return mask_out(x, drawn(rng.bernoulli(1 - p, shape), x), 1 / (1 - p) if p < 1 else 0.0)
 
 
 def mask_out(x, keep, scale=1.0, /):

@@ -8,7 +8,7 @@ from jax import lax
 
 from flux.ad import nograd, rule
 from flux.errors import LabelError, ShapeError, user_line
-from flux.functional.arrays import is_traced, namespace, shape_of
+from flux.functional.arrays import is_traced, namespace, numbers_of, reshape, shape_of
 
 __all__ = ["add_rows", "gather", "lookup", "put", "scatter"]
 
@@ -63,10 +63,13 @@ def scatter(x, index, size, *, op="sum"):
 
 def _largest(x, index, size, /):
     shape = (size, *x.shape[len(shape_of(index)) :])
-    if namespace(x, index) is np:
+    xp = namespace(x, index)
+    if xp is np:
         bins = np.full(shape, -np.inf, x.dtype)
         np.maximum.at(bins, np.asarray(index), x)
         return bins
+    if xp is not jnp:
+        return xp.largest_rows(x, index, shape)
     index = _beyond_if_negative(jnp.asarray(index), size)
     return jnp.full(shape, -jnp.inf, x.dtype).at[index].max(x, mode="drop")
 
@@ -100,8 +103,11 @@ def lookup(table, index, /):
     [[3.0, 4.0], [3.0, 4.0], [1.0, 2.0]]
     """
     check_index(index, table.shape[0])
-    if namespace(table, index) is np:
+    xp = namespace(table, index)
+    if xp is np:
         return table[np.asarray(index)]
+    if xp is not jnp:
+        return xp.rows(table, index)
     index = _beyond_if_negative(jnp.asarray(index), table.shape[0])
     return jnp.asarray(table).at[index].get(mode="fill", fill_value=jnp.nan)
 
@@ -117,10 +123,13 @@ def add_rows(rows, index, shape, /):
     >>> add_rows(np.ones((3, 1)), np.array([1, 1, 0]), (2, 1)).tolist()
     [[1.0], [2.0]]
     """
-    if namespace(rows, index) is np:
+    xp = namespace(rows, index)
+    if xp is np:
         table = np.zeros(shape, rows.dtype)
         np.add.at(table, np.asarray(index), rows)
         return table
+    if xp is not jnp:
+        return xp.add_rows(rows, index, shape)
     index = _beyond_if_negative(jnp.asarray(index), shape[0])
     return jnp.zeros(shape, rows.dtype).at[index].add(rows, mode="drop")
 
@@ -141,19 +150,28 @@ def put(x, part, start, /):
     >>> put(np.zeros((1, 4)), np.ones((1, 2)), 1).tolist()
     [[0.0, 1.0, 1.0, 0.0]]
     """
-    if namespace(x, part, start) is np:
+    xp = namespace(x, part, start)
+    if xp is np:
         y = np.array(x)
         y[:, start : start + part.shape[1]] = part
         return y
+    if xp is not jnp:
+        start, stop = int(start), int(start) + part.shape[1]
+        rest = x[:, :start, ...], xp.astype(part, x.dtype), x[:, stop:, ...]
+        return xp.concatenate(rest, axis=1)
     return lax.dynamic_update_slice_in_dim(jnp.asarray(x), part.astype(x.dtype), start, axis=1)
 
 
 @rule(put)
 def _put_rule(x, part, start, /):
     def back(ct):
-        return put(ct, 0 * part, start), cut(ct, start, part.shape[1]).astype(part.dtype), None
+        return put(ct, 0 * part, start), _cast(cut(ct, start, part.shape[1]), part), None
 
     return put(x, part, start), back
+
+
+def _cast(x, like):
+    return namespace(x).astype(x, like.dtype)
 
 
 def cut(x, start, count, /):
@@ -162,8 +180,9 @@ def cut(x, start, count, /):
     >>> cut(np.arange(4.0)[None], 1, 2).tolist()
     [[1.0, 2.0]]
     """
-    if namespace(x, start) is np:
-        return x[:, start : start + count]
+    xp = namespace(x, start)
+    if xp is not jnp:
+        return x[:, int(start) : int(start) + count, ...]
     return lax.dynamic_slice_in_dim(jnp.asarray(x), start, count, axis=1)
 
 
@@ -177,7 +196,7 @@ def check_index(index, n: int) -> None:
     """Raise `LabelError` unless every index is from 0 to ``n - 1``; a traced one passes."""
     if is_traced(index):
         return
-    index = np.asarray(index)
+    index = numbers_of(index)
     if index.dtype.kind not in "iu":
         raise LabelError(
             f"an index has the dtype {index.dtype}: it must be integers.", where=user_line()
@@ -192,7 +211,7 @@ def check_index(index, n: int) -> None:
 
 @nograd
 def _equals(a, b):
-    return (a == b).astype(a.dtype)
+    return _cast(a == b, a)
 
 
 @nograd
@@ -205,7 +224,8 @@ def _counts(index, size, like):
     """How many entries each bin has, at least 1 to divide by, with the axes of an entry."""
     ones = namespace(index, like).ones(shape_of(index), like.dtype)
     counts = _or_one(add_rows(ones, index, (size,)))
-    return counts.reshape([size] + [1] * (len(like.shape) - len(shape_of(index))))
+    axes = len(like.shape) - len(shape_of(index))
+    return reshape(counts, (size, *[1] * axes))
 
 
 @nograd

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flux.ad import rule
+from flux.functional.arrays import namespace, reshape
 
 __all__ = ["linear"]
 
@@ -25,23 +26,25 @@ def linear(x, weight, bias=None, /):
     >>> linear(np.ones((5, 2, 3)), np.ones((3, 4)), np.ones(4)).shape
     (5, 2, 4)
     """
+    namespace(x, weight, bias)  # refuses a mixture
     y = _rows(x) @ weight
     if bias is not None:
         y = y + bias
-    return y.reshape((*x.shape[:-1], weight.shape[1]))
+    return y if x.ndim == 2 else reshape(y, (*x.shape[:-1], weight.shape[1]))
 
 
 def _rows(x):
-    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+    return x if x.ndim == 2 else reshape(x, (-1, x.shape[-1]))
 
 
 @rule(linear)
 def _linear_rule(x, weight, *bias):
     def back(ct):
         ct = _rows(ct)
-        grads = (ct @ weight.T).reshape(x.shape), _rows(x).T @ ct
+        to_x = ct @ weight.T
+        grads = to_x if x.ndim == 2 else reshape(to_x, x.shape), _rows(x).T @ ct
         if not bias:
             return grads
-        return *grads, None if bias[0] is None else ct.sum(axis=0)
+        return *grads, None if bias[0] is None else namespace(ct).sum(ct, axis=0)
 
     return linear(x, weight, *bias), back

@@ -7,7 +7,7 @@ variance.
 from __future__ import annotations
 
 from flux.ad import rule
-from flux.functional.arrays import namespace, narrow, shape_of, widen
+from flux.functional.arrays import namespace, narrow, reshape, shape_of, size_of, widen
 
 __all__ = ["affine", "groupnorm", "layernorm", "normalise", "rmsnorm", "standardise"]
 
@@ -54,7 +54,7 @@ def _standardise_rule(x, *, axis=-1, eps=1e-5):
     def back(ct):
         ct_y, ct_mean, ct_var = ct
         wide = widen(y)
-        n = wide.size // mean.size
+        n = size_of(wide) // size_of(mean)
         grad = 0 * wide
         if ct_y is not None:
             ct_y = widen(ct_y)
@@ -156,6 +156,6 @@ def groupnorm(x, groups, scale=None, shift=None, *, eps=1e-5):
     [[-1.0, 1.0, 0.0, 0.0]]
     """
     shape = shape_of(x)
-    split = x.reshape((*shape[:-1], groups, shape[-1] // groups))
+    split = reshape(x, (*shape[:-1], groups, shape[-1] // groups))
     axes = (*range(1, len(shape) - 1), len(shape))
-    return affine(normalise(split, axis=axes, eps=eps).reshape(shape), scale, shift)
+    return affine(reshape(normalise(split, axis=axes, eps=eps), shape), scale, shift)

@@ -17,7 +17,16 @@ from flux.errors import ShapeError, user_line
 from flux.functional.arrays import namespace
 from flux.functional.window import each, paddings, places_of
 
-__all__ = ["Geometry", "collect", "fold", "geometry_of", "unfold", "views"]
+__all__ = [
+    "Geometry",
+    "collect",
+    "fold",
+    "fold_windows",
+    "geometry_of",
+    "unfold",
+    "unfold_windows",
+    "views",
+]
 
 
 class Geometry(NamedTuple):
@@ -50,7 +59,7 @@ def unfold(x, window, *, stride=1, pad=0, dilation=1):
     >>> unfold(np.arange(4.0).reshape(1, 4, 1), 2).tolist()
     [[[0.0, 1.0], [1.0, 2.0], [2.0, 3.0]]]
     """
-    return _unfold(x, geometry_of(x.shape, window, stride, pad, dilation))
+    return unfold_windows(x, geometry_of(x.shape, window, stride, pad, dilation))
 
 
 def fold(x, size, window, *, stride=1, pad=0, dilation=1):
@@ -67,27 +76,27 @@ def fold(x, size, window, *, stride=1, pad=0, dilation=1):
     >>> fold(np.ones((1, 3, 2)), 4, 2).ravel().tolist()
     [1.0, 2.0, 2.0, 1.0]
     """
-    return _fold(x, _geometry_of_fold(tuple(x.shape), size, window, stride, pad, dilation))
+    return fold_windows(x, _geometry_of_fold(tuple(x.shape), size, window, stride, pad, dilation))
 
 
-def _unfold(x, geometry, /):
+def unfold_windows(x, geometry, /):
     return namespace(x).concatenate(views(x, geometry, 0), axis=-1)
 
 
-@rule(_unfold)
+@rule(unfold_windows)
 def _unfold_rule(x, geometry, /):
-    return _unfold(x, geometry), lambda ct: (_fold(ct, geometry), None)
+    return unfold_windows(x, geometry), lambda ct: (fold_windows(ct, geometry), None)
 
 
-def _fold(x, geometry, /):
+def fold_windows(x, geometry, /):
     channels = geometry.shape[-1]
     count = math.prod(geometry.window)
     return collect([x[..., i * channels : (i + 1) * channels] for i in range(count)], geometry)
 
 
-@rule(_fold)
+@rule(fold_windows)
 def _fold_rule(x, geometry, /):
-    return _fold(x, geometry), lambda ct: (_unfold(ct, geometry), None)
+    return fold_windows(x, geometry), lambda ct: (unfold_windows(ct, geometry), None)
 
 
 @nograd
@@ -135,7 +144,7 @@ def views(x, geometry, fill):
     if any(map(any, geometry.pads)):
         padded = ((0, 0), *geometry.pads, (0, 0))
         x = namespace(x).pad(x, padded, constant_values=fill)
-    return [x[(slice(None), *places)] for places in _slices(geometry)]
+    return [x[(slice(None), *places, ...)] for places in _slices(geometry)]
 
 
 def collect(parts, geometry):
@@ -148,12 +157,13 @@ def collect(parts, geometry):
     ]
     total = functools.reduce(operator.add, spread)
     inner = tuple(slice(lo, lo + n) for n, (lo, _) in zip(shape[1:-1], pads, strict=True))
-    return total[(slice(None), *inner)]
+    return total[(slice(None), *inner, ...)]
 
 
 def _spread(part, places, sizes, stride):
     """Zeros of the padded size with `part` at `places`."""
-    if namespace(part) is np:
+    xp = namespace(part)
+    if xp is np:
         full = np.zeros((part.shape[0], *sizes, part.shape[-1]), part.dtype)
         full[(slice(None), *places)] = part
         return full
@@ -161,4 +171,6 @@ def _spread(part, places, sizes, stride):
         (place.start, n - place.stop, s - 1)
         for place, n, s in zip(places, sizes, stride, strict=True)
     ]
+    if xp is not jnp:
+        return xp.spread(part, ((0, 0, 0), *edges, (0, 0, 0)))
     return lax.pad(part, jnp.zeros((), part.dtype), [(0, 0, 0), *edges, (0, 0, 0)])

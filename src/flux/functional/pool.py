@@ -91,4 +91,4 @@ def _counts(x, geometry, count_pad):
     if count_pad or not any(map(any, geometry.pads)):
         return math.prod(geometry.window)
     real = np.ones((1, *geometry.shape[1:-1], 1), np.float32)
-    return _sumpool(real, geometry).astype(x.dtype)
+    return namespace(x).asarray(_sumpool(real, geometry), dtype=x.dtype)

@@ -8,7 +8,7 @@ is off. A derivative that is cheaper or safer than the formula's stands directly
 from __future__ import annotations
 
 from flux.ad import rule
-from flux.functional.arrays import namespace, shape_of
+from flux.functional.arrays import drawn, dtype_name, namespace, shape_of
 
 __all__ = [
     "celu",
@@ -88,7 +88,8 @@ def rrelu(x, lower=1 / 8, upper=1 / 3, *, rng=None):
     """
     if rng is None:
         return leakyrelu(x, (lower + upper) / 2)
-    return leakyrelu(x, lower + (upper - lower) * rng.uniform(shape_of(x), x.dtype))
+    slopes = drawn(rng.uniform(shape_of(x), dtype_name(x)), x)
+    return leakyrelu(x, lower + (upper - lower) * slopes)
 
 
 def elu(x, alpha=1.0):

@@ -8,7 +8,7 @@ from jax import lax
 
 from flux.ad import nograd, rule
 from flux.errors import ShapeError, user_line
-from flux.functional.arrays import namespace, narrow, widen
+from flux.functional.arrays import namespace, narrow, reshape, widen
 from flux.functional.gather import gather
 from flux.functional.window import each
 
@@ -65,12 +65,13 @@ def _neighbours(old, n):
 def _interpolate(x, taps, axis, /):
     """Multiply an axis by a matrix of taps, ``(new, old)``."""
     wide = widen(x)
-    if namespace(x) is np:
-        y = np.tensordot(wide, taps.astype(wide.dtype), (axis, 1))
-    else:
-        taps = jnp.asarray(taps, wide.dtype)
+    xp = namespace(x)
+    taps = xp.asarray(taps, dtype=wide.dtype)
+    if xp is jnp:
         y = jnp.tensordot(wide, taps, (axis, 1), precision=lax.Precision.HIGHEST)
-    return narrow(namespace(y).moveaxis(y, -1, axis), x)
+    else:
+        y = xp.tensordot(wide, taps, (axis, 1))
+    return narrow(xp.moveaxis(y, -1, axis), x)
 
 
 @rule(_interpolate)
@@ -134,9 +135,10 @@ def pixel_shuffle(x, r):
     _check_divides("pixel_shuffle", x, r, (x.ndim - 1,), r ** (x.ndim - 2))
     batch, *sizes, channels = x.shape
     axes = len(sizes)
-    parts = x.reshape((batch, *sizes, channels // r**axes, *[r] * axes))
-    blocks = parts.transpose(_interleaved(axes))
-    return blocks.reshape((batch, *[n * r for n in sizes], channels // r**axes))
+    xp = namespace(x)
+    parts = reshape(x, (batch, *sizes, channels // r**axes, *[r] * axes))
+    blocks = xp.transpose(parts, _interleaved(axes))
+    return reshape(blocks, (batch, *[n * r for n in sizes], channels // r**axes))
 
 
 def pixel_unshuffle(x, r):
@@ -157,8 +159,9 @@ def pixel_unshuffle(x, r):
     batch, *sizes, channels = x.shape
     axes = len(sizes)
     split = [part for n in sizes for part in (n // r, r)]
-    parts = x.reshape((batch, *split, channels)).transpose(_apart(axes))
-    return parts.reshape((batch, *[n // r for n in sizes], channels * r**axes))
+    xp = namespace(x)
+    parts = xp.transpose(reshape(x, (batch, *split, channels)), _apart(axes))
+    return reshape(parts, (batch, *[n // r for n in sizes], channels * r**axes))
 
 
 @nograd

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import itertools
 
-import numpy as np
-
 from flux.ad import nograd, stop_gradient
 from flux.errors import ShapeError, user_line
-from flux.functional.arrays import convert, namespace, narrow, widen
+from flux.functional.arrays import convert, namespace, narrow, reshape, shape_of, widen
 from flux.functional.gather import lookup
 
 __all__ = ["grid_sample"]
@@ -35,6 +33,7 @@ def grid_sample(x, grid, *, mode="linear", padding="zeros", align_corners=False)
     Raises: ``ShapeError`` if the shapes do not fit; ``ValueError`` for another mode or padding.
     Source: Jaderberg et al. (2015), Spatial transformer networks, section 3.3.
 
+    >>> import numpy as np
     >>> image = np.array([[0.0, 1.0], [2.0, 3.0]]).reshape(1, 2, 2, 1)
     >>> grid_sample(image, np.array([[[[0.0, 0.0], [0.5, 0.5]]]])).ravel().tolist()
     [1.5, 3.0]
@@ -92,7 +91,7 @@ def _corners(axes):
 
 def _read(x, places, share):
     """The channels at whole `places`, times `share`; zeros outside the image."""
-    rows = x.reshape(-1, x.shape[-1])
+    rows = reshape(x, (-1, x.shape[-1]))
     index, inside = _row_numbers(x.shape, places)
     xp = namespace(rows, index)
     found = lookup(rows, index)
@@ -104,11 +103,11 @@ def _read(x, places, share):
 def _row_numbers(shape, places):
     """Which row of the image's flat positions each place is, and whether it is in the image."""
     xp = namespace(*places)
-    batch = xp.arange(shape[0]).reshape([-1] + [1] * (places[0].ndim - 1))
+    batch = reshape(xp.arange(shape[0]), (-1, *[1] * (places[0].ndim - 1)))
     index, inside = batch, True
     for place, n in zip(places, shape[1:-1], strict=True):
         inside = (place >= 0) & (place <= n - 1) & inside
-        index = index * n + xp.clip(xp.nan_to_num(place), 0, n - 1).astype("int32")
+        index = index * n + xp.astype(xp.clip(xp.nan_to_num(place), 0, n - 1), "int32")
     return index, inside
 
 
@@ -119,7 +118,7 @@ def _check(x, grid, mode, padding):
         raise ValueError(f"mode is {mode!r}: it must be linear, bilinear or nearest.")
     if padding not in ("zeros", "border", "reflection"):
         raise ValueError(f"padding is {padding!r}: it must be zeros, border or reflection.")
-    shape = tuple(np.shape(grid))
+    shape = shape_of(grid)
     if axes < 1 or len(shape) != axes + 2 or shape[0] != x.shape[0] or shape[-1] != axes:
         raise ShapeError(
             f"grid_sample got an array of shape {tuple(x.shape)} and a grid of shape {shape}: they "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from flux.ad import rule
@@ -19,11 +20,12 @@ def erf(x):
     >>> round(float(erf(1.0)), 4)
     0.8427
     """
-    if namespace(x) is np:
+    xp = namespace(x)
+    if xp is np:
         import scipy.special  # JAX depends on it; loaded when it is needed
 
         return scipy.special.erf(x)
-    return jax.scipy.special.erf(x)
+    return jax.scipy.special.erf(x) if xp is jnp else xp.erf(x)
 
 
 @rule(erf)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flux.ad import nograd
 from flux.errors import ArgumentError, ShapeError, user_line
 from flux.functional import dot_product_attention, rotary
-from flux.functional.arrays import convert, is_traced, namespace
+from flux.functional.arrays import convert, is_traced, namespace, reshape
 from flux.functional.gather import put
 from flux.init import glorot_uniform
 from flux.layers.check import check_sizes, check_width, refuse
@@ -114,7 +114,7 @@ class MultiHeadAttention:
             dropout=self.dropout if training(self) else 0.0,
             rng=self.rng,
         )
-        return self.out(mixed.reshape(q.shape))
+        return self.out(reshape(mixed, q.shape))
 
     def cache(self, batch, length) -> KeyValueCache:
         """An empty cache for `batch` sequences of at most `length` tokens."""
@@ -253,7 +253,7 @@ def _check_tokens(cache, keys, end):
 
 def _split(x, heads):
     """``(B, T, heads * D) -> (B, T, heads, D)``."""
-    return x.reshape((*x.shape[:-1], heads, x.shape[-1] // heads))
+    return reshape(x, (*x.shape[:-1], heads, x.shape[-1] // heads))
 
 
 def _among(mask, places):

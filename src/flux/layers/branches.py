@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from flux.errors import ArgumentError, ShapeError, user_line
-from flux.functional.arrays import namespace, shape_of
+from flux.functional.arrays import namespace, reshape, shape_of
 from flux.layers.check import check_function
 from flux.layers.container import Container
 from flux.layers.layer import layer
@@ -172,4 +172,4 @@ class Flatten:
     """
 
     def __call__(self, x):
-        return x.reshape((x.shape[0], math.prod(x.shape[1:])))
+        return reshape(x, (x.shape[0], math.prod(x.shape[1:])))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flux.errors import ArgumentError, ShapeError, brief, user_line
 from flux.functional import identity, linear
-from flux.functional.arrays import convert, shape_of
+from flux.functional.arrays import convert, namespace, reshape, shape_of
 from flux.init import glorot_uniform, ones, zeros
 from flux.layers.check import check_activation, check_init, check_sizes, check_width, refuse
 from flux.layers.layer import layer
@@ -148,8 +148,9 @@ class Bilinear:
         n_1, n_2, n_out = self.weight.shape
         check_width(self, x1, n_1)
         check_width(self, x2, n_2)
-        mixed = linear(x1, self.weight.reshape(n_1, n_2 * n_out))
-        y = (mixed.reshape((*x1.shape[:-1], n_2, n_out)) * x2[..., None]).sum(axis=-2)
+        mixed = linear(x1, reshape(self.weight, (n_1, n_2 * n_out)))
+        mixed = reshape(mixed, (*x1.shape[:-1], n_2, n_out)) * x2[..., None]
+        y = namespace(mixed).sum(mixed, axis=-2)
         if self.bias is not None:
             y = y + self.bias
         return self.activation(y)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flux.errors import ArgumentError, brief, user_line
 from flux.functional import dropout
-from flux.functional.arrays import namespace, shape_of
+from flux.functional.arrays import drawn, namespace, shape_of
 from flux.functional.rectifiers import SELU_ALPHA, SELU_SCALE
 from flux.layers.layer import layer
 from flux.layers.modes import training
@@ -82,7 +82,7 @@ class AlphaDropout:
             return 0 * x
         low = -SELU_SCALE * SELU_ALPHA
         scale = ((1 - self.p) * (1 + self.p * low * low)) ** -0.5
-        keep = self.rng.bernoulli(1 - self.p, shape_of(x))
+        keep = drawn(self.rng.bernoulli(1 - self.p, shape_of(x)), x)
         return scale * (namespace(x, keep).where(keep, x, low) - self.p * low)
 
     def __repr__(self):

@@ -6,7 +6,7 @@ import numpy as np
 
 from flux.ad import nograd
 from flux.functional import linear, lookup
-from flux.functional.arrays import convert, namespace, shape_of
+from flux.functional.arrays import convert, dtype_name, kind_of, namespace, shape_of
 from flux.functional.gather import add_rows
 from flux.init import truncated_normal
 from flux.layers.check import check_init, check_sizes, refuse
@@ -93,7 +93,7 @@ class EmbeddingBag:
     def __call__(self, x, starts=None):
         if starts is None:
             vectors = lookup(self.weight, x)
-            return getattr(vectors, self.reduction)(axis=-2)
+            return getattr(namespace(vectors), self.reduction)(vectors, axis=-2)
         bags, counts = _bags(x, starts)
         vectors = lookup(self.weight, x)
         if self.reduction == "max":
@@ -107,7 +107,7 @@ class EmbeddingBag:
 
 @nograd
 def _is_index(x) -> bool:
-    return getattr(x, "dtype", None) is None or x.dtype.kind in "iu"
+    return getattr(x, "dtype", None) is None or kind_of(x) in "iu"
 
 
 @nograd
@@ -117,9 +117,9 @@ def _expected(x, n) -> str:
 
 @nograd
 def _all_rows_but(row, weight):
-    keep = np.ones((weight.shape[0], 1), weight.dtype)
+    keep = np.ones((weight.shape[0], 1), dtype_name(weight))
     keep[row] = 0
-    return keep
+    return namespace(weight).asarray(keep)
 
 
 @nograd
@@ -135,4 +135,4 @@ def _bags(x, starts):
 def _largest(vectors, bags, count):
     xp = namespace(vectors, bags)
     inside = bags[None, :, None] == xp.arange(count)[:, None, None]
-    return xp.where(inside, vectors[None], -xp.inf).max(axis=1)
+    return xp.max(xp.where(inside, vectors[None, ...], -xp.inf), axis=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flux.ad import nograd, stop_gradient
 from flux.errors import ArgumentError, user_line
 from flux.functional import affine, groupnorm, identity, normalise, rmsnorm, standardise
-from flux.functional.arrays import convert
+from flux.functional.arrays import convert, namespace, reshape, size_of
 from flux.init import ones, zeros
 from flux.layers.check import check_activation, check_sizes, check_width, refuse
 from flux.layers.layer import layer
@@ -67,7 +67,7 @@ class BatchNorm:
 
     def train(self, x):
         """Normalise with the statistics of the batch and let the running ones follow."""
-        count = x.size // self.n
+        count = size_of(x) // self.n
         if count < 2:
             refuse(self, x, "one value per channel has no variance to train with")
         y, mean, var = standardise(x, axis=_all_but_last(x), eps=self.eps)
@@ -135,13 +135,13 @@ class InstanceNorm:
 
     def train(self, x):
         """Normalise with the statistics of each example and let the running ones follow."""
-        count = x.size // (x.shape[0] * self.n)
+        count = size_of(x) // (x.shape[0] * self.n)
         if count < 2:
             refuse(self, x, "one value per channel and example has no variance")
         y, mean, var = standardise(x, axis=tuple(range(1, x.ndim - 1)), eps=self.eps)
         if self.mean is not None:
-            self.mean = _follow(self.mean, mean.mean(axis=0), self.momentum)
-            self.var = _follow(self.var, var.mean(axis=0) * (count / (count - 1)), self.momentum)
+            self.mean = _follow(self.mean, _over_batch(mean), self.momentum)
+            self.var = _follow(self.var, _over_batch(var) * (count / (count - 1)), self.momentum)
         return y
 
     def __repr__(self):
@@ -275,8 +275,13 @@ def _convert(x, *parameters):
 
 
 def _follow(old, batch, momentum):
-    batch = stop_gradient(batch).reshape(old.shape).astype(old.dtype)
+    batch = reshape(stop_gradient(batch), old.shape)
+    batch = namespace(batch).astype(batch, old.dtype)
     return (1 - momentum) * old + momentum * batch
+
+
+def _over_batch(x):
+    return namespace(x).mean(x, axis=0)
 
 
 @nograd

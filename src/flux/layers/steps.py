@@ -6,10 +6,13 @@ computed for all times at once, before the loop.
 
 from __future__ import annotations
 
+import jax.numpy as jnp
+import numpy as np
+
 from flux.ad import nograd
 from flux.errors import ShapeError, user_line
 from flux.functional import mask_out
-from flux.functional.arrays import is_traced, namespace, shape_of
+from flux.functional.arrays import is_traced, kind_of, namespace, numbers_of, reshape, shape_of
 from flux.layers.cells import Cell, initialstates
 from flux.layers.check import refuse
 from flux.layers.show import label
@@ -28,10 +31,12 @@ def run(cell, xs, state, live=None):
         step = cell
         if state is None and hasattr(cell, "initialstates"):
             state = initialstates(cell, xs.shape[1])
-        y, state = advance(step, xs[0], state, live, 0)
+        y, state = advance(step, xs[0, ...], state, live, 0)
         ys.append(y)
-        xs, first = xs[1:], 1
-    for t, x in enumerate(xs, first):
+        xs, first = xs[1:, ...], 1
+    xp = namespace(xs)
+    steps = xs if xp is np or xp is jnp else xp.unstack(xs)
+    for t, x in enumerate(steps, first):
         y, state = advance(step, x, state, live, t)
         ys.append(y)
     return namespace(*ys).stack(ys), state
@@ -42,7 +47,8 @@ def advance(step, x, state, live, t):
     y, after = step(x, state)
     if live is None:
         return y, after
-    return mask_out(y, beside(live[t], y)), choose(live[t], after, state)
+    now = live[t, ...]
+    return mask_out(y, beside(now, y)), choose(now, after, state)
 
 
 def choose(live, after, before):
@@ -62,7 +68,7 @@ def choose(live, after, before):
 @nograd
 def beside(flags, x):
     """`flags`, which are along the first axes of `x`, with as many axes as `x`."""
-    return flags.reshape(flags.shape + (1,) * (len(x.shape) - len(flags.shape)))
+    return reshape(flags, (*flags.shape, *[1] * (len(x.shape) - len(flags.shape))))
 
 
 # -- what is put in --------------------------------------------------------------------------------
@@ -87,11 +93,12 @@ def counts(layer, x, lengths):
     batch, steps = shape_of(x)[:2]
     xp = namespace(x, lengths)
     lengths = xp.asarray(lengths)
-    if lengths.dtype.kind not in "iu" or lengths.shape != (batch,):
+    if kind_of(lengths) not in "iu" or tuple(lengths.shape) != (batch,):
         what = f"lengths of dtype {lengths.dtype} and"
         refuse(layer, lengths, f"they must be integers, ({batch},)", what=what)
     if not is_traced(lengths) and batch:
-        least, most = int(lengths.min()), int(lengths.max())
+        values = numbers_of(lengths)
+        least, most = int(values.min()), int(values.max())
         if least < 0 or most > steps:
             raise ShapeError(
                 f"{label(layer)} got lengths from {least} to {most}: they must be from 0 to "

@@ -59,18 +59,24 @@ def logit_crossentropy(prediction, target, *, agg=mean, axis=-1, weights=None, i
         counts = None
         if weights is not None:
             target = target * _class_weights(prediction, weights, axis)
-            counts = target.sum(axis=axis)
-        return _aggregate(-(target * logsoftmax(prediction, axis=axis)).sum(axis=axis), counts, agg)
+            counts = _sum(target, axis)
+        losses = -_sum(target * logsoftmax(prediction, axis=axis), axis)
+        return _aggregate(losses, counts, agg)
     if counts is not None:
         losses = namespace(losses).where(counts == 0, 0, losses * counts)
     return _aggregate(losses, counts, agg)
 
 
+def _sum(x, axis):
+    return namespace(x).sum(x, axis=axis)
+
+
 def _aggregate(losses, counts, agg):
     if counts is None or agg is not mean:
         return agg(losses)
-    total = counts.sum()
-    return losses.sum() / namespace(total).where(total == 0, 1, total)
+    xp = namespace(losses, counts)
+    total = xp.sum(counts)
+    return xp.sum(losses) / xp.where(total == 0, 1, total)
 
 
 @nograd
@@ -84,7 +90,8 @@ def _class_weights(prediction, weights, axis):
         )
     weights = convert(weights, prediction)
     place = axis % prediction.ndim
-    return weights.reshape([-1 if a == place else 1 for a in range(prediction.ndim)])
+    shape = [-1 if a == place else 1 for a in range(prediction.ndim)]
+    return namespace(weights).reshape(weights, shape)
 
 
 @nograd
@@ -98,10 +105,11 @@ def _label_weights(prediction, labels, axis, weights, ignore_index):
     if weights is not None:
         mask = class_mask(labels, prediction.shape[axis], axis, prediction)
         weights = _class_weights(prediction, weights, axis)
-        counts = xp.where(mask.any(axis=axis), xp.where(mask, weights, 0).sum(axis=axis), counts)
+        of_class = xp.sum(xp.where(mask, weights, 0), axis=axis)
+        counts = xp.where(xp.any(mask, axis=axis), of_class, counts)
     if ignore_index is not None:
         counts = xp.where(labels == ignore_index, 0, counts)
-    return counts.astype(prediction.dtype)
+    return xp.astype(counts, prediction.dtype)
 
 
 @nograd
@@ -138,7 +146,7 @@ def _label_loss_rule(logits, labels, *, axis=-1):
         xp = namespace(mask, ct)
         ct = xp.expand_dims(widen(ct), axis)
         ct = xp.where(xp.any(mask, axis=axis, keepdims=True), ct, xp.nan)
-        return narrow(ct * (xp.exp(shifted) / total - mask), logits), None
+        return narrow(ct * (xp.exp(shifted) / total - xp.astype(mask, total.dtype)), logits), None
 
     return losses, back
 
@@ -164,7 +172,7 @@ def crossentropy(prediction, target, *, agg=mean, axis=-1, eps=None):
     """
     target = class_target("crossentropy", prediction, target, axis)
     eps = tiny(prediction) if eps is None else eps
-    return agg(-(target * namespace(prediction).log(prediction + eps)).sum(axis=axis))
+    return agg(-_sum(target * namespace(prediction).log(prediction + eps), axis))
 
 
 def logit_binary_crossentropy(prediction, target, *, agg=mean):
@@ -244,7 +252,7 @@ def kl_divergence(prediction, target, *, agg=mean, axis=-1, eps=None):
     eps = tiny(prediction) if eps is None else eps
     xp = namespace(prediction)
     known = xp.log(xp.where(target > 0, target, 1))  # 0 log 0 is 0
-    return agg((target * (known - xp.log(prediction + eps))).sum(axis=axis))
+    return agg(_sum(target * (known - xp.log(prediction + eps)), axis))
 
 
 def focal(prediction, target, *, agg=mean, axis=-1, gamma=2.0, eps=None):
@@ -267,7 +275,7 @@ def focal(prediction, target, *, agg=mean, axis=-1, gamma=2.0, eps=None):
     """
     target = class_target("focal", prediction, target, axis)
     p = prediction + (tiny(prediction) if eps is None else eps)
-    return agg((target * -namespace(p).log(p) * abs(1 - p) ** gamma).sum(axis=axis))
+    return agg(_sum(target * -namespace(p).log(p) * abs(1 - p) ** gamma, axis))
 
 
 def binary_focal(prediction, target, *, agg=mean, gamma=2.0, eps=None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flux.functional.arrays import namespace
 from flux.losses.targets import agree, mean
 
 __all__ = ["dice", "tversky"]
@@ -24,8 +25,9 @@ def dice(prediction, target, *, agg=mean, smooth=1.0):
     0.25
     """
     target = agree("dice", prediction, target)
-    both = 2 * (target * prediction).sum() + smooth
-    return agg(1 - both / ((target * target).sum() + (prediction * prediction).sum() + smooth))
+    total = namespace(prediction).sum
+    both = 2 * total(target * prediction) + smooth
+    return agg(1 - both / (total(target * target) + total(prediction * prediction) + smooth))
 
 
 def tversky(prediction, target, *, agg=mean, beta=0.7, smooth=1.0):
@@ -49,7 +51,8 @@ def tversky(prediction, target, *, agg=mean, beta=0.7, smooth=1.0):
     0.4118
     """
     target = agree("tversky", prediction, target)
-    hit = (target * prediction).sum()
-    missed = (target * (1 - prediction)).sum()
-    false_alarm = ((1 - target) * prediction).sum()
+    total = namespace(prediction).sum
+    hit = total(target * prediction)
+    missed = total(target * (1 - prediction))
+    false_alarm = total((1 - target) * prediction)
     return agg(1 - (hit + smooth) / (hit + beta * missed + (1 - beta) * false_alarm + smooth))

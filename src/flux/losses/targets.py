@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import jax.numpy as jnp
 import numpy as np
 
 from flux.ad import nograd
 from flux.errors import LabelError, ShapeError, user_line
-from flux.functional.arrays import convert, is_traced, namespace, shape_of
+from flux.functional.arrays import (
+    convert,
+    is_traced,
+    kind_of,
+    namespace,
+    numbers_of,
+    shape_of,
+    spacing,
+)
 
 __all__ = ["agree", "are_labels", "check_labels", "class_mask", "class_target", "mean", "tiny"]
 
@@ -54,7 +61,7 @@ def check_labels(labels, n_classes: int, *, ignore_index: int | None = None) -> 
     """
     if is_traced(labels):
         return
-    labels = np.asarray(labels)
+    labels = numbers_of(labels)
     wrong = (labels < 0) | (labels >= n_classes)
     if ignore_index is not None:
         wrong &= labels != ignore_index
@@ -85,10 +92,10 @@ def are_labels(name, prediction, target, axis, ignore_index=None) -> bool:
             where=user_line(),
             hint="The prediction comes first." if shape == given[: len(shape)] else None,
         )
-    kind = getattr(target, "dtype", None) or np.asarray(target).dtype
-    if kind.kind not in "iu":
+    labels = target if hasattr(target, "dtype") else np.asarray(target)
+    if kind_of(labels) not in "iu":
         raise LabelError(
-            f"{name} got labels of dtype {kind}: they must be integers.", where=user_line()
+            f"{name} got labels of dtype {labels.dtype}: they must be integers.", where=user_line()
         )
     check_labels(target, shape[place], ignore_index=ignore_index)
     return True
@@ -102,7 +109,7 @@ def class_mask(labels, n_classes, axis, like):
     classes = np.arange(n_classes).reshape(
         [-1 if a == axis % rows.ndim else 1 for a in range(rows.ndim)]
     )
-    return rows == classes
+    return rows == xp.asarray(classes)
 
 
 def class_target(name, prediction, target, axis):
@@ -118,10 +125,10 @@ def _onehot(prediction, labels, axis):
     mask = class_mask(labels, n_classes, axis, prediction)
     xp = namespace(mask)
     known = xp.any(mask, axis=axis, keepdims=True)
-    return xp.where(known, mask, xp.nan).astype(prediction.dtype)
+    return xp.where(known, xp.astype(mask, prediction.dtype), xp.nan)
 
 
 @nograd
 def tiny(x) -> float:
     """The spacing of the numbers of `x` at 1, added where a logarithm would meet 0."""
-    return float(jnp.finfo(getattr(x, "dtype", np.float64)).eps)
+    return spacing(getattr(x, "dtype", np.dtype(np.float64)))
