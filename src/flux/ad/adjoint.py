@@ -245,7 +245,8 @@ class Adjoint:
             Block(block.body, (*block.yields, *more), block.raises)
             for (block, _), more in zip(sides, extra, strict=True)
         ]
-        records = node.records if step.record is None else (*node.records, step.record)
+        new = [var for var in (step.took, step.record) if var is not None]
+        records = (*node.records, *new)
         out.append(If(node.test, blocks[0], blocks[1], targets, node.where, records))
 
     def packed(self, records: list[Var], body: list, where: Where, into: Var) -> Operand:
@@ -490,6 +491,8 @@ class Adjoint:
             own: Env = dict(env)
             self.out = []
             if not block.raises:
+                follow = prims.FOLLOW_SIDE[block is node.then]
+                self.out.append(Call((), follow, (step.took, self.store), node.where))
                 if step.record is not None:
                     self.take_side(plan.records, step.record, block is node.then, node.where)
                 for target, operand, ct in zip(node.targets, block.yields, incoming, strict=True):

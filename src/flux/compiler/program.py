@@ -14,7 +14,7 @@ import numpy as np
 from flux.compiler.control.adjoints import adjoints
 from flux.compiler.control.calls import call_
 from flux.compiler.control.checks import Checks, collected, is_collecting
-from flux.compiler.control.doubles import doubles
+from flux.compiler.control.doubles import check_results, doubles
 from flux.compiler.control.options import Options, using
 from flux.compiler.control.written import callers
 from flux.compiler.explain import change_of_shape, say
@@ -111,6 +111,7 @@ class Program:
         (function, args, keywords), copies = rebuild(self.plan, leaves)
         with making(self.options, self.numpy_inputs(leaves)) as checks:
             result = call_(function, *args, **keywords)
+            check_results(copies, result)
         outcome = describe(self.plan, copies, leaves, result)
         outputs, finish = outcome.outputs, outcome.finish
         if isinstance(checks.code, int) and checks.code:

@@ -151,7 +151,8 @@ class Writer:
         nodes: list[ast.stmt] = []
         for statement in block.body:
             for node in self.statement(statement):
-                nodes.append(place(node, statement.where))
+                if not isinstance(node, ast.Pass):
+                    nodes.append(place(node, statement.where))
         return nodes
 
     def statement(self, statement: Statement) -> list[ast.stmt]:
@@ -178,9 +179,11 @@ class Writer:
     def call(self, call: Call) -> ast.stmt:
         args = [self.operand(a) for a in call.args]
         pairs = [(key, self.operand(value)) for key, value in call.keywords]
-        value: ast.expr
+        value: ast.expr | None
         if isinstance(call.fn, Prim) and call.fn.write:
             value = call.fn.write(*args, **dict(pairs))
+            if value is None:
+                return ast.Pass()  # nothing to be done
         else:
             if isinstance(call.fn, Prim):
                 fn = self.injected(call.fn.fn, call.fn.name.strip("*"))

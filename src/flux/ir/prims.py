@@ -12,6 +12,7 @@ from flux.ir.program import Prim
 __all__ = [
     "BINARY",
     "COMPARE",
+    "FOLLOW_SIDE",
     "INERT_BUILTINS",
     "INPLACE",
     "TAKE_SIDE",
@@ -236,6 +237,10 @@ def _first(value, store=None):
     return value
 
 
+def _nothing(took, store):
+    return None
+
+
 def _unpack_side(value, count, store):
     return _unpack(value, count)
 
@@ -248,6 +253,11 @@ UNPACK_SIDE = {side: Prim("unpack", _unpack_side, _write_unpack_side) for side i
 """The records of the side of a branch that ran, of which there are several."""
 TAKE_SIDE = {side: Prim("record", _first, _first) for side in (True, False)}
 """The only record of the side of a branch that ran."""
+FOLLOW_SIDE = {side: Prim("follow", _nothing, _nothing) for side in (True, False)}
+"""The reverse of a side of a branch begins: cotangents of objects after it belong to those in it.
+
+In plain Python these are the same objects, and nothing is to be done.
+"""
 unpack_star = Prim("unpack*", _unpack_star)
 
 

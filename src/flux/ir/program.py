@@ -101,13 +101,14 @@ class Prim:
     Attributes:
         name: how error texts and `code_ir` call it.
         fn: what it computes, as a Python function.
-        write: its Python spelling, made from the syntax of its arguments; `None` calls `fn`.
+        write: its Python spelling, made from the syntax of its arguments; `None` calls `fn`. A
+            spelling that is `None` leaves the operation out.
         inert: the result carries no derivative and the operation needs no reverse.
     """
 
     name: str
     fn: Callable
-    write: Callable[..., ast.expr] | None = None
+    write: Callable[..., ast.expr | None] | None = None
     inert: bool = False
 
 

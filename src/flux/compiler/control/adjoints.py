@@ -47,8 +47,10 @@ from flux.compiler.control.iterables import (
     Turned,
     staged,
 )
+from flux.compiler.control.join import Either
 from flux.compiler.control.loops import for_, while_
 from flux.compiler.control.records import Stacked, backwards, chosen
+from flux.errors import StagingError, user_line
 from flux.ir import prims
 from flux.ir.emit import Emitted, emit
 from flux.ir.program import Prim, Program
@@ -315,6 +317,18 @@ def of_side(side: bool, rule):
     return augmented
 
 
+def follow_again(took, inner_store):
+    """The reverse of a side of a branch begins, in a reverse that is differentiated itself."""
+    if type(took) is Either and any([after is not None for after, *_ in took.links]):
+        raise StagingError(
+            "A derivative of a derivative through a branch that makes or replaces an object is not "
+            "supported in compiled programs.",
+            where=user_line(),
+            hint="Hand numbers and arrays out of the branch, and make the object after it.",
+        )
+    return None, nothing(2)
+
+
 def write(program: Program, instead: dict[int, Any]) -> Emitted:
     """Write one of the programs of an adjoint."""
     callees = {
@@ -324,6 +338,8 @@ def write(program: Program, instead: dict[int, Any]) -> Emitted:
         id(AUGMENTED[prims.update_item]): update_item,
     }
     for side in (True, False):
+        follow = prims.FOLLOW_SIDE[side]
+        callees[id(AUGMENTED[follow])] = follow_again
         for prim in (prims.TAKE_SIDE[side], prims.UNPACK_SIDE[side]):
             callees[id(AUGMENTED[prim])] = of_side(side, AUGMENTED[prim])
     control = Control(

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.core import Tracer
 
-from flux.compiler.control.join import Join, build, resolve
+from flux.compiler.control.join import Either, Join, Static, build, resolve
 from flux.compiler.control.traces import State, Traced, state_of, traced, values_or_none
 from flux.ir.regions import Region, undefined
 
@@ -26,6 +26,8 @@ MOST = 8, 4096
 
 def if_(test, then: Callable, orelse: Callable, region: Region) -> tuple:
     """What one of the two blocks returns; both become part of the program if `test` is traced."""
+    if type(test) is Either:
+        test = test.test  # of the branch that is reversed
     if not isinstance(test, Tracer):
         return (then if test else orelse)()
     return Branch(test, then, orelse, region).values()
@@ -48,13 +50,14 @@ class Branch:
             second = traced(lambda: self.run_second(join), (), join)
         finally:
             self.state.journal.restore()
-        links = [(after, first, join.memo.get((id(value), False))) for after, first, value in
-                 join.links]  # fmt: skip
+        links = [(after, first, inside(join, value)) for after, first, value in join.links]
         leaves = dict(zip(join.slots, self.arrays(join, first, second), strict=True))
         memo: dict = {}
         self.state.apply(lambda part: build(part, leaves, memo))
         values = tuple([build(part, leaves, memo) for part in self.parts])
+        join.note_doubles(memo)
         for place in self.region.records:
+            values[place].test = self.test
             values[place].links += [
                 (memo.get(id(after)), join.object_of(first, memo), join.object_of(second, memo))
                 for after, first, second in links
@@ -69,6 +72,7 @@ class Branch:
         values = self.side_values(self.sides[0])
         self.parts = [join.describe(v, self.path(i)) for i, v in enumerate(values)]
         self.state.note(join)
+        join.touched_first = self.state.journal.touched()
 
     def side_values(self, side: Callable) -> tuple:
         values = values_or_none(side, self.state)
@@ -76,6 +80,7 @@ class Branch:
 
     def run_second(self, join: Join) -> None:
         join.second_trace()
+        join.touched = self.state.journal.touched
         values = self.side_values(self.sides[1])
         self.parts = [
             join.both(known, value, self.path(i))
@@ -106,6 +111,12 @@ class Branch:
             pairs: Any = zip(sides[0](), sides[1](), strict=True)
             return [lax.select_n(jnp.broadcast_to(self.test, a.shape), b, a) for a, b in pairs]
         return lax.cond(self.test, *sides)
+
+
+def inside(join: Join, value):
+    """The description of an object as the second side has it."""
+    known = join.known.get(id(value))
+    return join.memo.get((id(value), False)) if known is None else Static(value)
 
 
 def one_truth(test):

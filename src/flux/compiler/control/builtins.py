@@ -25,7 +25,7 @@ from flux.compiler.control.iterables import (
     several_staged,
     staged,
 )
-from flux.compiler.control.records import chosen
+from flux.compiler.control.records import chosen, follow_side
 from flux.compiler.control.written import is_callers
 from flux.errors import StagingError, user_line
 from flux.ir import prims, sharing
@@ -176,6 +176,7 @@ PRIMS: dict[prims.Prim, Callable] = {
     prims.COMPARE[ast.IsNot]: is_not,
     **{p: contains for p in prims.COMPARE.values() if p.name == "in"},
     **{p: lacks for p in prims.COMPARE.values() if p.name == "not in"},
+    **{prims.FOLLOW_SIDE[s]: functools.partial(follow_side, side=s) for s in (True, False)},
     **{prims.TAKE_SIDE[s]: functools.partial(chosen, side=s) for s in (True, False)},
     **{
         prims.UNPACK_SIDE[s]: lambda value, count, store, s=s: tuple(chosen(value, store, s))

@@ -22,6 +22,7 @@ from jax.core import Tracer
 from flux.ad.cotangents import dense
 from flux.ad.indexed import Indexed
 from flux.compiler.containers import ARRAYS, Container, container_of
+from flux.compiler.control.doubles import note, originals
 from flux.compiler.plan import same
 from flux.errors import StagingError, source_line
 from flux.ir.regions import Region, undefined
@@ -98,11 +99,12 @@ class Made:
 
 @dataclass(eq=False)
 class Both:
-    """What belongs to one side of a branch each, and the links between their objects."""
+    """What belongs to one side of a branch each, which ran, and the links between their objects."""
 
     first: Any
     second: Any
     links: list
+    test: Any = None
 
 
 class Either:
@@ -110,13 +112,14 @@ class Either:
 
     Attributes:
         links: objects after the branch, each with what it was on the first and the second side.
+        test: did the first side run? An array.
     """
 
-    __slots__ = ("first", "links", "second")
+    __slots__ = ("first", "links", "second", "test")
     __constant__ = False
 
-    def __init__(self, first, second):
-        self.first, self.second = first, second
+    def __init__(self, first, second, test=None):
+        self.first, self.second, self.test = first, second, test
         self.links: list[tuple] = []
 
 
@@ -164,8 +167,8 @@ def build(description, leaves, memo: dict[int, Any] | None = None):
     if isinstance(description, Static):
         return description.value
     if isinstance(description, Both):
-        made = Either(*[build(part, leaves, memo) for part in (description.first,
-                                                              description.second)])  # fmt: skip
+        parts = (description.first, description.second, description.test)
+        made = Either(*[build(part, leaves, memo) for part in parts])
         made.links += [
             tuple([build(part, leaves, memo) for part in link]) for link in description.links
         ]
@@ -186,20 +189,23 @@ class Join:
         slots: all outputs.
         outs: the traced arrays that the trace which is running hands over.
         changed: a join found something that the description did not hold before.
-        replaced: the error where a loop with no iteration must not be: it puts another object in
-            the place of one that something else may reach.
+        doubles: by `id` of a description of an object, with it: the variable, and what else the
+            object may be in plain Python.
+        starts: of those, what they may be before the first iteration only.
     """
 
     __constant__ = True
 
     def __init__(self, region: Region, known: dict[int, Any], loose: set[int] | None = None):
         self.region, self.known, self.loose = region, known, loose
-        self.replaced: StagingError | None = None
         self.slots: list[Slot] = []
         self.cotangents = region.cotangents
         self.origins: dict[int, tuple[Made, Any]] = {}
         self.same_as: dict[int, tuple[Made, Any]] = {}
         self.touched: Callable[[], set[int]] = set
+        self.touched_first: set[int] = set()
+        self.doubles: dict[int, tuple[Made, str, list]] = {}
+        self.starts: dict[int, list] = {}
         self.first_trace()
 
     def first_trace(self) -> None:
@@ -273,7 +279,7 @@ class Join:
             first = self.describe(value.first, path, carried)
             second = self.describe(value.second, path, carried)
             links = [[self.describe(v, path) for v in link] for link in value.links]
-            return Both(first, second, links)
+            return Both(first, second, links, self.describe(value.test, path))
         shape = container_of(value)
         if shape is None:
             return Static(value)
@@ -281,6 +287,7 @@ class Join:
             made = Made(shape, [])
             self.memo[id(value), carried] = made
             self.origins[id(made)] = made, value
+            self.double(made, path, originals(value))
             made.parts += [self.describe(p, path + n, carried) for _, p, n in shape.parts(value)]
             return made if carried or has_slots(made) else Static(value)
         parts = [self.describe(p, path + n, carried) for _, p, n in shape.parts(value)]
@@ -298,7 +305,7 @@ class Join:
         if isinstance(known, Made):
             return self.join_made(known, value, path)
         if isinstance(known, Both):
-            return Both(known.first, self.describe(value, path), [])
+            return self.both(known.first, value, path)
         return self.join_static(known, value, path)
 
     def join_slot(self, slot: Slot, value, path: str):
@@ -337,7 +344,7 @@ class Join:
         if value is None and self.cotangents:
             return self.or_zero(made, path)
         shape = container_of(value)
-        if shape is None or id(value) in self.known or not alike(made.shape, shape):
+        if shape is None or not alike(made.shape, shape) or not self.may_stand_for(value):
             raise self.differ(path, made, value)
         key = (id(made), id(value))
         if key in self.memo:
@@ -350,6 +357,9 @@ class Join:
             self.memo[key] = joined
             self.links.append((joined, made, value))
             self.origins[id(joined)] = joined, self.origins.get(id(made), (made, None))[1]
+            self.starts[id(joined)] = self.starts.get(id(made), [])
+            _, _, others = self.doubles.get(id(made), (made, path, []))
+            self.double(joined, path, [*others, *self.instead_of(value)])
         parts = [
             self.join(part, inner, path + name)
             for part, (_, inner, name) in zip(made.parts, shape.parts(value), strict=True)
@@ -380,11 +390,42 @@ class Join:
             return static
         if shape is None or other is None or not alike(shape, other):
             raise self.differ(path, static, value)
-        if id(first) in self.known:
+        if id(first) in self.known and self.loose is not None:
             return self.join_loose(first, shape, value, path)
+        if not self.may_stand_for(first):
+            raise self.differ(path, static, value)
         made = Made(shape, [Static(part) for _, part, _ in shape.parts(first)])
         self.same_as[id(made)] = made, first
+        self.double(made, path, self.instead_of(first))
         return self.join_made(made, value, path)
+
+    def may_stand_for(self, value) -> bool:
+        """May another object take the place of `value`? Not if both sides know it changed."""
+        if id(value) not in self.known:
+            return True
+        return self.loose is None and id(value) not in self.touched() | self.touched_first
+
+    def instead_of(self, value) -> list:
+        """What another object in the place of `value` may be in plain Python."""
+        return [*([value] if id(value) in self.known else []), *originals(value)]
+
+    def double(self, made: Made, path: str, others: list) -> None:
+        """The object that is built of `made` may be one of `others` in plain Python."""
+        if made.shape.mutable:
+            self.doubles[id(made)] = made, path, others
+
+    def note_doubles(self, memo: dict[int, Any], started: bool = False) -> None:
+        """The objects were built: those that are doubles are known as such from now on.
+
+        Args:
+            started: the loop had an iteration, and what was there before is left.
+        """
+        where = source_line(self.region.filename, self.region.where.line)
+        for key, (_, path, others) in self.doubles.items():
+            if not started:
+                others = [*others, *self.starts.get(key, [])]
+            if key in memo and others:
+                note(memo[key], others, path, where)
 
     def join_loose(self, first, shape: Container, value, path: str):
         """An object that the loop was given, and another that takes its name or place.
@@ -393,14 +434,14 @@ class Join:
         """
         if self.loose is None or id(value) in self.known or id(first) in self.touched():
             raise self.differ(path, Static(first), value)
-        if id(first) not in self.loose:
-            self.replaced = self.differ(path, Static(first), value)
         parts = [
             self.describe(part, path + name, carried=isinstance(part, ARRAYS))
             for _, part, name in shape.parts(first)
         ]
         made = Made(shape, [self.outer(part) for part in parts])
         self.origins[id(made)] = made, first
+        self.starts[id(made)] = self.instead_of(first)
+        self.double(made, path, [])
         self.changed = True
         return self.join_made(made, value, path)
 
@@ -431,7 +472,7 @@ class Join:
 
     def both(self, known, value, path: str):
         """The values of a record: each side keeps its own."""
-        return Both(known, self.describe(value, path), [])
+        return Both(known, self.describe(value, path), [], Static(None))
 
     def object_of(self, description, memo: dict[int, Any]):
         """The object that a description stands for; `None` if it was not built."""
@@ -475,7 +516,12 @@ def has_slots(made: Made) -> bool:
             seen.add(id(part))
             waiting += part.parts if isinstance(part, Made) else []
             if isinstance(part, Both):
-                waiting += [part.first, part.second, *[p for link in part.links for p in link]]
+                waiting += [
+                    part.test,
+                    part.first,
+                    part.second,
+                    *[p for link in part.links for p in link],
+                ]
     return False
 
 

@@ -204,9 +204,10 @@ class Loop:
         state: of what the body changes.
         run: one iteration, traced.
         slots: the carried arrays.
+        started: there is an iteration at least.
     """
 
-    __constant__ = True
+    started = False
 
     def __init__(self, body: Callable, inits: tuple, region: Region, *reached):
         self.body, self.region = body, region
@@ -254,11 +255,6 @@ class Loop:
             hint="Let every iteration end with the types and shapes that it started with.",
         )
 
-    def refuse_replaced(self) -> None:
-        """For loops that may have no iteration."""
-        if self.join.replaced is not None:
-            raise self.join.replaced
-
     def used(self) -> list[Slot]:
         found: dict[Slot, None] = {}
         for part in (*self.params, *[p for _, parts in self.state.parts.values() for p in parts]):
@@ -273,6 +269,7 @@ class Loop:
         self.state.apply(lambda part: build(part, leaves, memo))
         values = [build(part, leaves, memo) for part in self.params]
         self.note_doubles(memo)
+        self.join.note_doubles(memo)
         self.take(self.body(*arguments(), *values))
 
     def note_doubles(self, memo: dict[int, Any]) -> None:
@@ -330,6 +327,7 @@ class Loop:
         self.state.apply(lambda part: build(part, leaves, memo))
         values = tuple([build(part, leaves, memo) for part in self.params])
         self.note_doubles(memo)
+        self.join.note_doubles(memo, self.started)
         origins = self.join.origins
         self.links.outside += [
             (origins[id(joined)][1], memo.get(id(joined))) for joined, _, _ in self.join.links
@@ -364,7 +362,12 @@ def collect_slots(part, found: dict[Slot, None]) -> None:
         elif isinstance(part, Made):
             waiting += reversed(part.parts)
         elif isinstance(part, Both):
-            waiting += [part.second, part.first, *[p for link in part.links for p in link]]
+            waiting += [
+                part.second,
+                part.first,
+                part.test,
+                *[p for link in part.links for p in link],
+            ]
 
 
 def both(*conditions):
@@ -390,7 +393,6 @@ class WhileLoop(Loop):
 
     def values(self) -> tuple:
         self.find([], lambda: ())
-        self.refuse_replaced()
         test = self.slots.index(self.params[0])  # type: ignore[arg-type]
 
         def go(carry):
@@ -400,14 +402,14 @@ class WhileLoop(Loop):
         if not self.ys:
             self.collected = ()
             return self.finish(lax.while_loop(go, step, self.init()))
-        again = self.run.silent()
+        again, slots = self.run.silent(), self.slots
         places = self.places_to_replay(again)
 
         def some(carry):
             return [carry[i] for i in places]
 
         def run(*parts):
-            carry = [zeros(slot.kind) for slot in self.slots]
+            carry = [zeros(slot.kind) for slot in slots]
             for i, part in zip(places, parts, strict=True):
                 carry[i] = part
             return again(*carry)
@@ -462,7 +464,6 @@ def replayed(body: Callable, items: Reverse, inits: tuple, region: Region) -> En
         return (item,)
 
     loop.find(source.kinds, arguments)
-    loop.refuse_replaced()
 
     def back(state, cts):
         return loop.next(loop.run(*state, *cts))
@@ -536,6 +537,7 @@ def scanned(loop: ForLoop, kinds: list, columns: list, turned: bool, length: int
     collected = [
         Stacked(part, arrays, leaves, length, length, loop.links) for part in loop.ys[:count]
     ]
+    loop.started = True
     ends = loop.finish(end)
     if loop.growth.lists:
         rows = jax.vmap(values, axis_size=length)(arrays) if slots else []
@@ -547,7 +549,6 @@ def scanned(loop: ForLoop, kinds: list, columns: list, turned: bool, length: int
 
 def bounded(loop: ForLoop, items: Sequence, columns: list, turned: bool) -> Ended:
     """A loop that may stop before its end, or whose length only the data decide."""
-    loop.refuse_replaced()
     if loop.growth.lists:
         raise growing(loop.region)
     bound = items.bound if loop.ys else 0

@@ -11,7 +11,7 @@ from flux.compiler.control.iterables import Sequence
 from flux.compiler.control.join import Either, Static, build
 
 __all__ = ["Chained", "Links", "Rest", "Reverse", "Stacked", "backwards", "chained", "chosen",
-           "follow"]  # fmt: skip
+           "follow", "follow_side"]  # fmt: skip
 
 
 class Stacked(Sequence):
@@ -200,6 +200,12 @@ def chosen(value, store, side: bool):
         return value
     follow(value.links, store, side)
     return value.first if side else value.second
+
+
+def follow_side(took, store, side: bool) -> None:
+    """The reverse of a side begins; `took` tells of the branch, where only the data decided."""
+    if type(took) is Either:
+        follow(took.links, store, side)
 
 
 def follow(links: list, store, side: bool) -> None:

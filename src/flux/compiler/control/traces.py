@@ -11,6 +11,7 @@ from jax.extend.core import Literal
 
 from flux.ad.store import Store
 from flux.compiler.control.checks import current, is_users_error
+from flux.compiler.control.doubles import scope
 from flux.compiler.control.join import Join, Static
 from flux.compiler.control.journal import Journal, put
 from flux.compiler.control.silence import silent
@@ -26,8 +27,6 @@ class Traced:
     Attributes:
         jaxpr, consts: of JAX.
     """
-
-    __constant__ = True
 
     def __init__(self, jaxpr, consts):
         self.jaxpr, self.consts = jaxpr, consts
@@ -53,7 +52,8 @@ def traced(run: Callable, kinds, join: Join) -> Traced:
     """Trace `run(*arrays)`; it leaves the arrays that it hands over in `join.outs`."""
 
     def body(*arrays):
-        run(*arrays)
+        with scope():
+            run(*arrays)
         return list(join.outs)
 
     closed = jax.make_jaxpr(body)(*kinds)
