@@ -211,6 +211,75 @@ def test_second_derivative_through_branches_and_bounded_loops():
     np.testing.assert_allclose(flux.jit(lambda x: flux.gradient(slope, x)[0])(x), expected, 1e-4)
 
 
+def weighted(x, w, n):
+    i = 0
+    while i < n:
+        x = jnp.tanh(w @ x) + 0.5 * x * x
+        i = i + 1
+    return (x**2).sum()
+
+
+def in_another_loop(x, w, n):
+    total = 0.0
+    for j in range(5):
+        i, a = 0, x
+        while i < n:
+            a = a + 0.1 * jnp.sin(a * j + w[0])
+            i = i + 1
+        total = total + a.sum()
+    return total
+
+
+@pytest.mark.parametrize("f", [weighted, in_another_loop])
+def test_second_derivatives_through_loops_of_unknown_length(f):
+    x, w = jnp.array([0.3, -0.2]), jnp.array([[0.5, -0.3], [0.2, 0.4]])
+
+    def penalty(x, w, n):
+        slope = flux.gradient(lambda x: f(x, w, n), x)[0]
+        w = w * 2.0  # the slope is that of before
+        return (slope**2).sum() + f(x, w, n)
+
+    compiled = flux.jit(lambda x, w, n: flux.gradient(penalty, x, w, n)[:2])
+    for n in (0, 1, 5):
+        for found, known in zip(
+            compiled(x, w, jnp.int32(n)), flux.gradient(penalty, x, w, n)[:2], strict=True
+        ):
+            np.testing.assert_allclose(found, known, rtol=1e-3, atol=1e-5)
+
+
+def test_a_second_derivative_of_a_long_loop_equals_the_closed_form():
+    def f(x, n):
+        i = 0
+        while i < n:
+            x = x / (1.0 + 0.001 * x)
+            i = i + 1
+        return x
+
+    second = flux.jit(lambda x, n: flux.hessian(lambda x: f(x, n), x))
+    for n in (0, 1, 1000):  # f = x / (1 + a x) with a = n / 1000
+        a = n / 1000
+        np.testing.assert_allclose(
+            second(jnp.float32(0.7), jnp.int32(n)), -2 * a / (1 + a * 0.7) ** 3, rtol=1e-3
+        )
+
+
+@flux.nograd
+def declared_constant(x):
+    return jnp.sin(x)
+
+
+def test_a_second_derivative_through_a_declared_one_is_refused():
+    def f(x, n):
+        i = 0
+        while i < n:
+            x = x * declared_constant(x)
+            i = i + 1
+        return x
+
+    with pytest.raises(flux.StagingError, match="declared_constant"):
+        flux.jit(lambda x, n: flux.hessian(lambda x: f(x, n), x))(jnp.float32(1), jnp.int32(2))
+
+
 def plain(x):
     for i in range(8):
         x = jnp.where(x < 5, x * jnp.sin(x) + i, x * 0.5)

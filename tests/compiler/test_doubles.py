@@ -1,4 +1,4 @@
-"""Objects that a branch or a loop of unknown length replaces by others, where only the data decide."""
+"""Objects that a branch or a loop of unknown length replaces, where only the data decide."""
 
 import jax
 import jax.numpy as jnp

@@ -10,10 +10,11 @@ from typing import Any
 
 from flux.ad import runtime
 from flux.ad.cotangents import dense, deposit, gradient_of, own_memory, snapshot
+from flux.ad.own import DECLARED, frozen, users_own
 from flux.ad.registry import AUGMENTED, INERT, augments
 from flux.ad.spaces import project, space_of, zero_of
 from flux.ad.store import Store
-from flux.errors import ArgumentError, FluxError, NotDifferentiable, brief, user_line
+from flux.errors import PACKAGE, ArgumentError, FluxError, NotDifferentiable, brief, user_line
 from flux.tree.objects import blank, fields, is_object, set_field
 
 __all__ = [
@@ -242,6 +243,7 @@ def rule(fn: Callable) -> Callable:
     (12.0,)
     """
     names = positional_names(fn)
+    name = getattr(fn, "__name__", repr(fn))
 
     def register(augmented: Callable) -> Callable:
         if not callable(augmented):
@@ -252,7 +254,11 @@ def rule(fn: Callable) -> Callable:
                 hint="Name the function whose derivative it is: @flux.rule(f) above the rule of f.",
             )
 
+        users = not is_ours(augmented)
+
         def own_rule(*args, **keywords):
+            if users:
+                users_own(name)
             values, named = by_position(names, args, keywords)
             y, own = augmented(*values, **named)
 
@@ -342,7 +348,15 @@ def nograd(fn: Callable) -> Callable:
     (6.0,)
     """
     INERT.add(fn)
+    if not is_ours(fn):
+        DECLARED.add(fn)
     return fn
+
+
+def is_ours(fn) -> bool:
+    """Is `fn` a function of this package?"""
+    code = getattr(fn, "__code__", None)
+    return code is not None and code.co_filename.startswith(PACKAGE)
 
 
 def stop_gradient(x) -> Any:
@@ -377,7 +391,7 @@ def constant(value, made: dict[int, Any]):
         for name, item in fields(value).items():
             set_field(new, name, constant(item, made))
         return new
-    return value
+    return frozen(value)
 
 
 def within_gradient() -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from flux.ad import runtime
 from flux.ad.api import given, gradient, prepare, pullback, structural
 from flux.ad.cotangents import snapshot
+from flux.ad.own import users_own
 from flux.ad.registry import augments, inert
 from flux.ad.spaces import space_of, zero_of
 from flux.errors import FluxError, user_line
@@ -374,6 +375,7 @@ def hooked(f, x):
             where=user_line(),
             hint="Put the hook on an array inside it.",
         )
+    users_own("hook")
 
     def back(ct, store):
         new = f(structural(zeros_like(x) if ct is None else x, ct, store))

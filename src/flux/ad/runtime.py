@@ -24,6 +24,7 @@ from typing import Any
 
 from flux.ad.adjoint import Adjoint, RunTime
 from flux.ad.cotangents import accumulate, dense, own_memory
+from flux.ad.own import DECLARED, users_own
 from flux.ad.registry import (
     AUGMENTED,
     CONSTRUCTORS,
@@ -134,10 +135,13 @@ def resolve(f) -> Callable:
         augmented = AUGMENTED.get(f)
         if augmented is not None:
             return augmented
-        if f in INERT:
-            return no_back(f)
+        inert = f in INERT
     except TypeError:
-        pass
+        inert = False
+    if inert:
+        if f in DECLARED:
+            users_own(getattr(f, "__name__", repr(f)))
+        return no_back(f)
     kind = type(f)
     if kind is MethodType:
         return _method(f)

@@ -14,8 +14,10 @@ from jax.core import Tracer
 
 from flux.ad import runtime
 from flux.ad.adjoint import REVERSED
+from flux.ad.api import pullback
 from flux.ad.cotangents import dense
 from flux.ad.indexed import Indexed
+from flux.ad.own import users_own
 from flux.ad.registry import AUGMENTED
 from flux.ad.runtime import nothing
 from flux.ad.spaces import project
@@ -50,6 +52,7 @@ from flux.compiler.control.iterables import (
 from flux.compiler.control.join import Either
 from flux.compiler.control.loops import for_, while_
 from flux.compiler.control.records import Stacked, backwards, chosen
+from flux.compiler.control.twice import pullback_again
 from flux.errors import StagingError, user_line
 from flux.ir import prims
 from flux.ir.emit import Emitted, emit
@@ -236,6 +239,10 @@ def call(f, /, *args, **keywords):
         args = (twin(args[0], args[1:]), *args[1:])
     elif f is map or f is functools.reduce or f is filter:
         args = (always_twin(args[0]), *args[1:])
+    elif f is pullback:
+        return pullback_again(*args, **keywords)
+    elif type(f) is jax.custom_jvp and not f.__module__.startswith("jax."):
+        users_own(f.__name__)
     augmented = here(f, args, keywords)
     if augmented is not None:
         return augmented(*args, **keywords)
@@ -293,6 +300,22 @@ def method(owner, name, *args, **keywords):
     return y, lambda ct, store: (None, None, *inner(ct, store))
 
 
+def star(f, args, keywords):
+    """A call of `flux.pullback`, that of all gradients, may be a part of a derivative itself."""
+    if f is not pullback:
+        return AUGMENTED[prims.call_star](f, args, keywords)
+    y, inner = pullback_again(*args, **keywords)
+    count, names = len(args), tuple(keywords)
+
+    def back(ct, store):
+        cts = inner(ct, store)
+        for name, part in zip(names, cts[count:], strict=True):
+            store.add(keywords, name, part)
+        return None, tuple(cts[:count]), None
+
+    return y, back
+
+
 def update_item(owner, index, value):
     """A NumPy array that a traced value is written into becomes one of JAX's."""
     if isinstance(owner, np.ndarray) and has_traced((index, value)):
@@ -335,6 +358,7 @@ def write(program: Program, instead: dict[int, Any]) -> Emitted:
         **CALLEES,
         id(AUGMENTED[prims.attempt]): attempt,
         id(AUGMENTED[prims.call_method]): method,
+        id(AUGMENTED[prims.call_star]): star,
         id(AUGMENTED[prims.update_item]): update_item,
     }
     for side in (True, False):

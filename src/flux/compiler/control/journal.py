@@ -19,7 +19,7 @@ from flux.compiler.containers import ATOMS, container_of, is_registered
 from flux.compiler.namespaces import global_names, is_users
 from flux.tree.objects import fields, set_field
 
-__all__ = ["Journal", "contents", "put"]
+__all__ = ["Journal", "Names", "contents", "put"]
 
 
 class Names:
@@ -161,6 +161,12 @@ class Journal:
         if isinstance(value, FunctionType):
             parts += self.visit_globals(value)
         return parts
+
+    def keep(self, space: Names) -> None:
+        """Add global variables to the things that are known."""
+        self.note(space, "a global variable")
+        self.known[id(space)] = space
+        self.before.append(contents(space))
 
     def note(self, thing, path: str) -> None:
         self.seen[id(thing)] = thing

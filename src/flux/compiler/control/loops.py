@@ -21,7 +21,7 @@ from flux.compiler.control.checks import current as current_checks
 from flux.compiler.control.doubles import note
 from flux.compiler.control.growth import Growth
 from flux.compiler.control.iterables import Sequence, staged
-from flux.compiler.control.join import ABSENT, Both, Join, Made, Out, Slot, build, resolve, zeros
+from flux.compiler.control.join import ABSENT, Both, Join, Made, Out, Slot, build, resolve
 from flux.compiler.control.options import MOST_UNROLLED, current
 from flux.compiler.control.passes import looped
 from flux.compiler.control.records import (
@@ -33,7 +33,7 @@ from flux.compiler.control.records import (
     chained,
     follow,
 )
-from flux.compiler.control.replay import Replayed, keeping_loop, reverse
+from flux.compiler.control.replay import Iteration, Replayed, keeping_loop, reverse
 from flux.compiler.control.traces import state_of, traced
 from flux.compiler.explain import tell
 from flux.errors import StagingError, source_line
@@ -402,26 +402,14 @@ class WhileLoop(Loop):
         if not self.ys:
             self.collected = ()
             return self.finish(lax.while_loop(go, step, self.init()))
-        again, slots = self.run.silent(), self.slots
+        again = self.run.silent()
         places = self.places_to_replay(again)
 
-        def some(carry):
-            return [carry[i] for i in places]
-
-        def run(*parts):
-            carry = [zeros(slot.kind) for slot in slots]
-            for i, part in zip(places, parts, strict=True):
-                carry[i] = part
-            return again(*carry)
-
-        end, kept = keeping_loop(go, step, self.init(), some)
-        following, kinds = next_of(self.slots), some([slot.kind for slot in self.slots])
+        iteration = Iteration(again.jaxpr, self.slots, self.y_slots(), places)
+        given = [*again.consts, *iteration.outside()]
+        end, kept = keeping_loop(go, step, self.init(), iteration.some)
         self.collected = tuple([
-            Replayed(
-                kept, lambda parts: some(following(run(*parts))), self.maker(part, run), kinds,
-                self.links,
-            )
-            for part in self.ys
+            Replayed(kept, iteration, given, part, self.links) for part in self.ys
         ])  # fmt: skip
         return self.finish(end)
 
@@ -439,17 +427,6 @@ class WhileLoop(Loop):
         following = next_of(self.slots)
         return lambda carry: following(run(*carry))
 
-    def maker(self, part, run):
-        slots, carried = self.y_slots(), self.links
-
-        def make(*carry):
-            outs = run(*carry)
-            leaves = {slot: resolve(slot.second, outs, slot.kind) for slot in slots}
-            memo: dict = {}
-            return build(part, leaves, memo), carried.built(memo)
-
-        return make
-
 
 def replayed(body: Callable, items: Reverse, inits: tuple, region: Region) -> Ended:
     """The reverse of a loop of unknown length."""
@@ -463,7 +440,7 @@ def replayed(body: Callable, items: Reverse, inits: tuple, region: Region) -> En
         items.enter(links)
         return (item,)
 
-    loop.find(source.kinds, arguments)
+    loop.find(source.iteration.kinds, arguments)
 
     def back(state, cts):
         return loop.next(loop.run(*state, *cts))

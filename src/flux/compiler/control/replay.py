@@ -13,8 +13,11 @@ from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
+from jax.core import eval_jaxpr
 
-__all__ = ["Kept", "Replayed", "keeping_loop", "reverse"]
+from flux.compiler.control.join import ABSENT, Out, build, resolve, zeros
+
+__all__ = ["Iteration", "Kept", "Replayed", "keeping_loop", "reverse"]
 
 FIRST_STRIDE = 16
 """Iterations between the states that a loop keeps at first."""
@@ -162,22 +165,73 @@ def reverse(kept: Kept, step: Callable, back: Callable, cts: list) -> list:
     return cts
 
 
+class Iteration:
+    """One iteration, from the arrays that make up the state to those after it.
+
+    Attributes:
+        jaxpr: of JAX, without printing.
+        slots: all that the loop carries; `collected`: of what an iteration collects.
+        places: of those among `slots` that the state is made of.
+    """
+
+    __constant__ = True
+
+    def __init__(self, jaxpr, slots: list, collected: list, places: list[int]):
+        self.jaxpr, self.slots, self.collected, self.places = jaxpr, slots, collected, places
+        self.kinds = self.some([slot.kind for slot in slots])
+
+    def some(self, carry: list) -> list:
+        """Of the carried arrays, those of the state."""
+        return [carry[i] for i in self.places]
+
+    def outside(self) -> list:
+        """The ends of the state that are values from outside; `None` for all others."""
+        ends = self.some([slot.second for slot in self.slots])
+        return [None if isinstance(end, Out) or end is ABSENT else end for end in ends]
+
+    def run(self, given: list, state: list) -> list:
+        carry = [zeros(slot.kind) for slot in self.slots]
+        for place, part in zip(self.places, state, strict=True):
+            carry[place] = part
+        return eval_jaxpr(self.jaxpr, given[: len(given) - len(self.places)], *carry)
+
+    def step(self, given: list, state: list) -> list:
+        outs, found = self.run(given, state), []
+        ends = given[len(given) - len(self.places) :]
+        for slot, end in zip(self.some(self.slots), ends, strict=True):
+            found.append(resolve(slot.second if end is None else end, outs, slot.kind))
+        return found
+
+    def leaves(self, given: list, state) -> dict:
+        """The arrays of what an iteration collects."""
+        outs = self.run(given, state)
+        return {slot: resolve(slot.second, outs, slot.kind) for slot in self.collected}
+
+
 class Replayed:
     """What a loop of unknown length would have collected; it is made again in the reverse.
 
     Attributes:
         kept: states.
-        step: an iteration, from arrays to arrays.
-        make: makes what an iteration collects of its state, and the objects that it carried.
-        kinds: of the arrays of the state.
+        given: what the iterations are given from outside of the loop; in a loop around it, others
+            in each iteration.
+        description: of what an iteration collects.
+        links: of the objects that it carried.
     """
 
     bound = None
 
-    def __init__(self, kept: Kept, step: Callable, make: Callable, kinds: list[Any], links):
-        self.kept, self.step, self.make, self.kinds, self.links = kept, step, make, kinds, links
+    def __init__(self, kept: Kept, iteration: Iteration, given: list, description, links):
+        self.kept, self.iteration, self.given = kept, iteration, given
+        self.description, self.links = description, links
         self.length = kept.length
 
+    def step(self, state: list) -> list:
+        """The state after one more iteration."""
+        return self.iteration.step(self.given, state)
+
     def linked(self, state) -> tuple[Any, list]:
-        """What the iteration that started with a state collected."""
-        return self.make(*state)
+        """What the iteration that started with a state collected, and the objects it carried."""
+        memo: dict = {}
+        item = build(self.description, self.iteration.leaves(self.given, state), memo)
+        return item, self.links.built(memo)
