@@ -21,7 +21,7 @@ from flux.ad.own import users_own
 from flux.ad.registry import AUGMENTED
 from flux.ad.runtime import nothing
 from flux.ad.spaces import project
-from flux.compiler.control.branches import if_
+from flux.compiler.control.branches import if_, made_twice
 from flux.compiler.control.builtins import (
     PRIMS,
     always_twin,
@@ -53,7 +53,7 @@ from flux.compiler.control.join import Either
 from flux.compiler.control.loops import for_, while_
 from flux.compiler.control.records import Stacked, backwards, chosen
 from flux.compiler.control.twice import pullback_again
-from flux.errors import StagingError, user_line
+from flux.errors import user_line
 from flux.ir import prims
 from flux.ir.emit import Emitted, emit
 from flux.ir.program import Prim, Program
@@ -343,12 +343,7 @@ def of_side(side: bool, rule):
 def follow_again(took, inner_store):
     """The reverse of a side of a branch begins, in a reverse that is differentiated itself."""
     if type(took) is Either and any([after is not None for after, *_ in took.links]):
-        raise StagingError(
-            "A derivative of a derivative through a branch that makes or replaces an object is not "
-            "supported in compiled programs.",
-            where=user_line(),
-            hint="Hand numbers and arrays out of the branch, and make the object after it.",
-        )
+        raise made_twice(user_line())
     return None, nothing(2)
 
 

@@ -11,9 +11,10 @@ from jax.core import Tracer
 
 from flux.compiler.control.join import Either, Join, Static, build, resolve
 from flux.compiler.control.traces import State, Traced, state_of, traced, values_or_none
+from flux.errors import StagingError, source_line
 from flux.ir.regions import Region, undefined
 
-__all__ = ["if_"]
+__all__ = ["if_", "made_twice"]
 
 CHEAP = frozenset(
     "add sub mul neg max min abs sign floor ceil and or not xor eq ne lt le gt ge select_n "
@@ -51,6 +52,9 @@ class Branch:
         finally:
             self.state.journal.restore()
         links = [(after, first, inside(join, value)) for after, first, value in join.links]
+        tests = [i for i in self.region.records if self.region.names[i].startswith("took")]
+        if links and len(tests) > 1:  # a branch of a program that is differentiated twice
+            raise made_twice(source_line(self.region.filename, self.region.where.line))
         leaves = dict(zip(join.slots, self.arrays(join, first, second), strict=True))
         memo: dict = {}
         self.state.apply(lambda part: build(part, leaves, memo))
@@ -117,6 +121,15 @@ def inside(join: Join, value):
     """The description of an object as the second side has it."""
     known = join.known.get(id(value))
     return join.memo.get((id(value), False)) if known is None else Static(value)
+
+
+def made_twice(where: str | None) -> StagingError:
+    return StagingError(
+        "A derivative of a derivative through a branch that makes or replaces an object is not "
+        "supported in compiled programs.",
+        where=where,
+        hint="Hand numbers and arrays out of the branch, and make the object after it.",
+    )
 
 
 def one_truth(test):
