@@ -27,8 +27,6 @@ class Traced:
         jaxpr, consts: of JAX.
     """
 
-    __constant__ = True
-
     def __init__(self, jaxpr, consts):
         self.jaxpr, self.consts = jaxpr, consts
 
