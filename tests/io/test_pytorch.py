@@ -352,6 +352,17 @@ def test_layers_that_could_be_exchanged_are_not_guessed(tmp_path):
     assert (same["first"].weight == chain[1].weight).all()
 
 
+def test_layers_in_another_order_are_refused():
+    theirs = drawn(nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 4)))
+    chain = Chain(Dense(4, 4), Dense(4, 4, bias=False))
+    message = refused(chain, theirs, "in another order")
+    assert "names={'0': 'layers[1]', '1': 'layers[0]'}" in message
+    flux.load_torch(chain, theirs, names={"0": "layers[1]", "1": "layers[0]"})
+    assert (chain[1].weight == theirs[0].weight.detach().numpy().T).all()
+    crossed = {"a": Dense(4, 4), "b": Dense(4, 4, bias=False)}
+    refused(crossed, nn.ModuleDict({"a": theirs[0], "b": theirs[1]}), "in another order")
+
+
 class Affine:
     def __init__(self, n_in, n_out):
         self.weight, self.bias = jnp.zeros((n_in, n_out)), jnp.zeros(n_out)
