@@ -440,6 +440,14 @@ def test_a_pickle_is_not_read(tmp_path, monkeypatch):
         flux.load_torch(Dense(3, 4), "ours.safetensors")
 
 
+@pytest.mark.parametrize("header", ['{"__metadata__": 5}', '{"a": ' + "[" * 9999, '{"a": null}'])
+def test_a_header_of_another_form_is_damaged(header, tmp_path):
+    path = tmp_path / "odd.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header.encode())
+    with pytest.raises(flux.errors.ModelFileError, match="unreadable header"):
+        flux.load_torch(Chain(Dense(1, 1)), path)
+
+
 def test_wrong_arguments():
     model = Chain(Dense(3, 4))
     for state, match in [(3, "expected the path"), ({"model": {}}, "expected arrays in the state")]:
