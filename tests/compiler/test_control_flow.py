@@ -535,7 +535,31 @@ def first_or_least(rows):
     return best * 2
 
 
-MORE = [returns_from_two_loops, penalty, recomputed, named_tuples, first_or_least]
+def inner_loop_reads_the_outer_row(rows):
+    state = rows[0]
+    for row in rows:
+        push = jnp.exp(0.1 * row)
+        while (state * state).sum() < 9:
+            state = state * 1.3 + 0.1 * jnp.abs(row) + 0.2 * push
+        state = jnp.tanh(state)
+    return state.sum()
+
+
+def inner_loop_hands_on_the_outer_row(rows):
+    state = rows[0]
+    for row in rows:
+        last = state * 0.1
+        while (state * state).sum() < 9:
+            state = state * 1.3 + 0.3 + 0.1 * last * last
+            last = row
+        state = jnp.tanh(state)
+    return state.sum()
+
+
+MORE = [
+    returns_from_two_loops, penalty, recomputed, named_tuples, first_or_least,
+    inner_loop_reads_the_outer_row, inner_loop_hands_on_the_outer_row,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("f", MORE, ids=lambda f: f.__name__)

@@ -352,6 +352,17 @@ def test_layers_that_could_be_exchanged_are_not_guessed(tmp_path):
     assert (same["first"].weight == chain[1].weight).all()
 
 
+def test_layers_in_another_order_are_refused():
+    theirs = drawn(nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 4)))
+    chain = Chain(Dense(4, 4), Dense(4, 4, bias=False))
+    message = refused(chain, theirs, "in another order")
+    assert "names={'0': 'layers[1]', '1': 'layers[0]'}" in message
+    flux.load_torch(chain, theirs, names={"0": "layers[1]", "1": "layers[0]"})
+    assert (chain[1].weight == theirs[0].weight.detach().numpy().T).all()
+    crossed = {"a": Dense(4, 4), "b": Dense(4, 4, bias=False)}
+    refused(crossed, nn.ModuleDict({"a": theirs[0], "b": theirs[1]}), "in another order")
+
+
 class Affine:
     def __init__(self, n_in, n_out):
         self.weight, self.bias = jnp.zeros((n_in, n_out)), jnp.zeros(n_out)
@@ -427,6 +438,14 @@ def test_a_pickle_is_not_read(tmp_path, monkeypatch):
     flux.save("ours.safetensors", Dense(3, 4))
     with pytest.raises(ModelFileError, match="flux.restore"):
         flux.load_torch(Dense(3, 4), "ours.safetensors")
+
+
+@pytest.mark.parametrize("header", ['{"__metadata__": 5}', '{"a": ' + "[" * 9999, '{"a": null}'])
+def test_a_header_of_another_form_is_damaged(header, tmp_path):
+    path = tmp_path / "odd.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header.encode())
+    with pytest.raises(flux.errors.ModelFileError, match="unreadable header"):
+        flux.load_torch(Chain(Dense(1, 1)), path)
 
 
 def test_wrong_arguments():

@@ -22,7 +22,7 @@ log10 log1p sqrt cbrt square reciprocal negative positive absolute fabs degrees 
 rad2deg sinc nan_to_num real imag conj angle floor ceil rint trunc sign round fix abs""".split()
 BINARY = """add subtract multiply divide power float_power arctan2 hypot logaddexp logaddexp2
 maximum minimum fmax fmin copysign mod fmod remainder heaviside""".split()
-COMPLEX = """sin cos tan exp log sqrt square reciprocal absolute conj real imag angle sinh cosh
+COMPLEX = """sin cos tan exp log sqrt square reciprocal absolute sign conj real imag angle sinh cosh
 tanh negative""".split()
 
 

@@ -130,8 +130,9 @@ def _header(path: Path, data: bytes) -> dict[str, Any]:
     try:
         header = json.loads(data[8 : 8 + length])
         entries = [entry for name, entry in header.items() if name != "__metadata__"]
-        end = max((entry["data_offsets"][1] for entry in entries), default=0)
-    except (ValueError, LookupError, TypeError, AttributeError):
+        end = max((int(entry["data_offsets"][1]) for entry in entries), default=0)
+        header.get("__metadata__", {}).items()
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         _refuse_damaged(path, "has an unreadable header")
     if len(data) != 8 + length + end:
         _refuse_damaged(path, f"holds {len(data)} of {8 + length + end} bytes")

@@ -337,17 +337,35 @@ class Loop:
 
 
 def next_of(slots: list[Slot]) -> Callable:
-    """The carried arrays after an iteration, of its outputs."""
+    """The carried arrays after an iteration, of its outputs; `None` where one is left out."""
+    refs, kinds = parts_of(slots)
 
     def following(outs):
         return [
-            None
-            if isinstance(slot.second, Out) and outs[slot.second.index] is None
-            else resolve(slot.second, outs, slot.kind)
-            for slot in slots
+            None if isinstance(ref, Out) and outs[ref.index] is None else resolve(ref, outs, kind)
+            for ref, kind in zip(refs, kinds, strict=True)
         ]
 
     return following
+
+
+def leaves_of(slots: list[Slot]) -> Callable:
+    """The arrays by slot at the end of an iteration, of its outputs."""
+    refs, kinds = parts_of(slots)
+
+    def leaves(outs):
+        triples = zip(slots, refs, kinds, strict=True)
+        return {slot: resolve(ref, outs, kind) for slot, ref, kind in triples}
+
+    return leaves
+
+
+def parts_of(slots: list[Slot]) -> tuple[list, list]:
+    """What an iteration hands over for slots, and its kinds, for functions that outlive the loop.
+
+    A slot is a constant: what it holds of a loop around this one would stay that of one iteration.
+    """
+    return [slot.second for slot in slots], [slot.kind for slot in slots]
 
 
 def collect_slots(part, found: dict[Slot, None]) -> None:
@@ -499,10 +517,10 @@ def scanned(loop: ForLoop, kinds: list, columns: list, turned: bool, length: int
     )  # fmt: skip
 
     slots = loop.y_slots()
+    by_slot = leaves_of(slots)
 
     def leaves(rows):
-        outs = kept.outputs(rows)
-        return {slot: resolve(slot.second, outs, slot.kind) for slot in slots}
+        return by_slot(kept.outputs(rows))
 
     def values(rows):
         return list(leaves(rows).values())

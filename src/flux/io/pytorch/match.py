@@ -55,7 +55,7 @@ def pair(parts: list[Part], units: list[Unit], ordered: bool) -> tuple[Pairs, li
                 spare[1].extend(others)
     used = {entry.memory for part, _ in pairs for entry in part.entries.values()}
     left = [part for part in spare[0] if not _memories(part) <= used]
-    return pairs, problems + _misfits(left, spare[1])
+    return pairs, problems + _crossed(pairs) + _misfits(left, spare[1])
 
 
 def _form(shapes: dict[str, tuple[int, ...]]) -> frozenset:
@@ -164,6 +164,51 @@ def _decided(theirs: tuple, own: tuple, ordered: bool) -> bool:
     (stem, i), (stem_b, j) = map(_number, own)
     own_count = stem == stem_b and 0 <= i < j
     return theirs_count and (own_count or all(isinstance(key, int) for key in theirs))
+
+
+def _crossed(pairs: Pairs) -> list[str]:
+    """Layers that are numbered here in another order than their modules are, or named crosswise."""
+    places: dict[tuple, list[tuple[int, int, Part, Unit]]] = defaultdict(list)
+    for part, unit in pairs:
+        for a, i in _numbers(part.path):
+            for b, j in _numbers(unit.path):
+                places[a, b].append((i, j, part, unit))
+    for found in places.values():
+        found.sort(key=lambda item: item[:2])
+        for (_, i, a, own_a), (_, j, b, own_b) in zip(found, found[1:], strict=False):
+            if i > j:
+                return [_exchanged(a, own_a, b, own_b)]
+    by_paths = {(_plain(part.path), _plain(unit.path)): (part, unit) for part, unit in pairs}
+    for (theirs, own), pair_ in by_paths.items():
+        if theirs != own and (own, theirs) in by_paths:
+            return [_exchanged(*pair_, *by_paths[own, theirs])]
+    return []
+
+
+def _numbers(path: tuple) -> list[tuple[tuple, int]]:
+    """Every number in a path, with all that stands before it.
+
+    >>> _numbers(("blocks", 2, "conv1"))
+    [(('blocks',), 2), (('blocks', 2, 'conv'), 1)]
+    """
+    found = []
+    for place, key in enumerate(path):
+        stem, number = _number(key)
+        if number >= 0:
+            found.append(((*path[:place], *([stem] if stem else [])), number))
+    return found
+
+
+def _plain(path: tuple) -> tuple:
+    return tuple(SYNONYMS.get(key, key) for key in path)
+
+
+def _exchanged(a: Part, own_a: Unit, b: Part, own_b: Unit) -> str:
+    said = ", ".join(f"{part.name!r}: {own.place!r}" for part, own in ((a, own_a), (b, own_b)))
+    return (
+        f"{a.name} has the arrays of {own_a.text} and {b.name} those of {own_b.text}, in another "
+        f"order than here; if that is meant, say it with names={{{said}}}"
+    )
 
 
 # -- in the words of a message ---------------------------------------------------------------------

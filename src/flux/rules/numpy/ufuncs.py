@@ -44,7 +44,7 @@ for f in (np.degrees, np.rad2deg):
     unary(f, lambda ct, y: ct * (180 / math.pi), of="y")
 for f in (np.radians, np.deg2rad):
     unary(f, lambda ct, y: ct * (math.pi / 180), of="y")
-for f in (np.floor, np.ceil, np.rint, np.trunc, np.sign, np.spacing):
+for f in (np.floor, np.ceil, np.rint, np.trunc, np.spacing):
     unary(f, lambda ct, y: ct * 0, of="y")
 
 
@@ -55,7 +55,16 @@ def absolute_part(ct, y, x):
     return np.where(x >= 0, ct, -ct)
 
 
+def sign_part(ct, y, x):
+    """0 for real numbers; for complex ones `x / |x|` turns with `x`, and 0 at zero."""
+    if not np.iscomplexobj(x):
+        return ct * 0
+    size = np.abs(x)
+    return (ct - np.real(ct * y) * np.conj(y)) / np.where(size == 0, 1, size) * (size != 0)
+
+
 unary(np.absolute, absolute_part)
+unary(np.sign, sign_part)
 unary(np.fabs, absolute_part)
 unary(np.conjugate, lambda ct, y: np.conjugate(ct), of="y")
 for kind in (np.ndarray, *INEXACT):
