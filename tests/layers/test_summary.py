@@ -5,7 +5,17 @@ import pytest
 
 from flux.errors import ShapeError
 from flux.functional import relu
-from flux.layers import BatchNorm, Chain, Dense, Dropout, outputsize, summary, trainmode
+from flux.layers import (
+    LSTM,
+    BatchNorm,
+    Chain,
+    Dense,
+    Dropout,
+    Embedding,
+    outputsize,
+    summary,
+    trainmode,
+)
 
 
 def model():
@@ -19,6 +29,20 @@ def test_the_size_of_the_output_is_found_from_shapes():
 
 def test_several_inputs_and_outputs_have_their_shapes():
     assert outputsize(lambda a, b: (a, a + b), [(2, 1), (1, 3)]) == ((2, 1), (2, 3))
+
+
+def test_an_array_stands_for_its_shape_and_dtype():
+    class Reader:
+        def __init__(self):
+            self.table, self.read = Embedding(9, 4), LSTM(4, 2)
+
+        def __call__(self, words, scale):
+            return self.read(self.table(words)) * scale
+
+    inputs = [np.zeros((3, 5), np.int64), np.ones((3, 1, 1), np.float32)]
+    assert outputsize(Reader(), inputs) == (3, 5, 2)
+    assert [row.output for row in summary(Reader(), inputs).rows][:2] == ["(3, 5, 2)", "(3, 5, 4)"]
+    assert outputsize(Embedding(9, 4), np.zeros((2, 3), int)) == (2, 3, 4)
 
 
 def test_an_input_that_does_not_fit_is_told_as_when_running():
