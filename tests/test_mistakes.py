@@ -88,7 +88,7 @@ LAYERS = {
     ),
     "place in a chain": (
         lambda: flux.Chain(flux.Dense(3, 2), flux.Dense(4, 2))(ones(5, 3)),
-        ShapeError, "Dense(4, 2)|layer 2 of Chain|(5, 2)|must be 4",
+        ShapeError, "Dense(4, 2)|`layers[1]` of Chain|(5, 2)|must be 4",
     ),
     "no layer in a chain": (
         lambda: flux.Chain(flux.Dense(3, 2), "relu"), ArgumentError, "Chain|layer 2|'relu'",
@@ -467,3 +467,12 @@ def test_a_gradient_of_whole_numbers_asks_for_floats():
 def test_an_unknown_model_of_the_zoo_leaves_no_folder(tmp_path):
     assert main(["train", "nosuch", "--out", str(tmp_path / "run")]) == 1
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("room", "name", "ours"),
+    [(flux, "Linear", "Dense"), (flux, "Sequential", "Chain"), (flux.optim, "SGD", "Descent")],
+)
+def test_a_name_of_another_library_is_told_ours(room, name, ours):
+    with pytest.raises(AttributeError, match=f"other libraries' `{name}` is `{ours}`"):
+        getattr(room, name)

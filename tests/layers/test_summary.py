@@ -46,7 +46,7 @@ def test_an_array_stands_for_its_shape_and_dtype():
 
 
 def test_an_input_that_does_not_fit_is_told_as_when_running():
-    with pytest.raises(ShapeError, match="layer 1 of Chain"):
+    with pytest.raises(ShapeError, match=r"`layers\[0\]` of Chain"):
         outputsize(model(), (5, 3))
 
 
