@@ -90,3 +90,16 @@ def test_the_table_prints_as_text_and_as_html():
     assert "Dense(4, 8, relu)" in str(table)
     assert "74 parameters and 16 fixed, 360 B" in str(table)
     assert table._repr_html_().startswith("<pre")
+
+
+def test_an_object_without_a_repr_is_shown_by_its_class():
+    class Scaled:
+        def __init__(self):
+            self.factor = np.ones(2, np.float32)
+
+        def __call__(self, x):
+            return self.factor * x
+
+    chain = Chain(Scaled(), Dense(2, 1))
+    assert repr(chain).splitlines()[1] == "  Scaled(...),  # 2 parameters"
+    assert summary(chain).rows[1].layer == "Scaled(...)"
