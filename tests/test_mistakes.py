@@ -88,7 +88,7 @@ LAYERS = {
     ),
     "place in a chain": (
         lambda: flux.Chain(flux.Dense(3, 2), flux.Dense(4, 2))(ones(5, 3)),
-        ShapeError, "Dense(4, 2)|layer 2 of Chain|(5, 2)|must be 4",
+        ShapeError, "Dense(4, 2)|`layers[1]` of Chain|(5, 2)|must be 4",
     ),
     "no layer in a chain": (
         lambda: flux.Chain(flux.Dense(3, 2), "relu"), ArgumentError, "Chain|layer 2|'relu'",
@@ -427,3 +427,52 @@ def test_odd_arguments_of_a_compiled_function_are_no_mistake():
 
     double = flux.jit(lambda x, odd: 2 * x)
     assert double(ones(2), Odd()).tolist() == [2, 2]
+
+
+def test_the_learning_rate_is_not_assigned():
+    made = opt()
+    with pytest.raises(AttributeError, match=r"flux.adjust\(opt, 0.1\)"):
+        made.lr = 0.1
+    with pytest.raises(TypeError, match=r"flux.adjust\(opt, lr=0.1\)"):
+        made.hyper["lr"] = 0.1
+    flux.adjust(made, 0.125)
+    assert repr(made).endswith("4 arrays, now lr=0.125)")
+
+
+def test_rules_around_others_need_one():
+    with pytest.raises(ArgumentError, match="AccumGrad expected the rules") as info:
+        flux.optim.AccumGrad(4)
+    assert "AccumGrad(4, flux.optim.Adam())" in str(info.value.hint)
+
+
+def test_a_generator_function_as_data_is_told_of_iter():
+    def batches():
+        yield ones(2, 3)
+
+    net = model()
+    with pytest.raises(ArgumentError, match="__iter__"):
+        flux.train(lambda m, x: m(x).sum(), net, batches, opt(net), progress=False)
+
+
+def test_a_path_given_to_load_is_told_of_restore():
+    with pytest.raises(FluxError, match="flux.restore"):
+        flux.load(model(), "model.safetensors")
+
+
+def test_a_gradient_of_whole_numbers_asks_for_floats():
+    with pytest.raises(FluxError, match="astype"):
+        flux.gradient(lambda x: (x**2).sum(), np.array([1, 2]))
+
+
+def test_an_unknown_model_of_the_zoo_leaves_no_folder(tmp_path):
+    assert main(["train", "nosuch", "--out", str(tmp_path / "run")]) == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("room", "name", "ours"),
+    [(flux, "Linear", "Dense"), (flux, "Sequential", "Chain"), (flux.optim, "SGD", "Descent")],
+)
+def test_a_name_of_another_library_is_told_ours(room, name, ours):
+    with pytest.raises(AttributeError, match=f"other libraries' `{name}` is `{ours}`"):
+        getattr(room, name)

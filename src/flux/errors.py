@@ -272,13 +272,52 @@ def check_bool(who: str, name: str, value: Any) -> bool:
     )
 
 
+ELSEWHERE = {
+    "nn": "layers",
+    "linear": "Dense",
+    "sequential": "Chain",
+    "module": "layer",
+    "conv1d": "Conv",
+    "conv2d": "Conv",
+    "conv3d": "Conv",
+    "maxpool2d": "MaxPool",
+    "maxpooling2d": "MaxPool",
+    "avgpool2d": "MeanPool",
+    "averagepooling2d": "MeanPool",
+    "batchnorm1d": "BatchNorm",
+    "batchnorm2d": "BatchNorm",
+    "batchnormalization": "BatchNorm",
+    "layernormalization": "LayerNorm",
+    "sgd": "Descent Momentum Nesterov",
+    "backward": "gradient",
+    "nograd": "stop_gradient",
+    "manualseed": "seed",
+    "crossentropyloss": "logit_crossentropy",
+    "crossentropy": "logit_crossentropy",
+    "bceloss": "binary_crossentropy",
+    "bcewithlogitsloss": "logit_binary_crossentropy",
+    "mseloss": "mse",
+    "meansquarederror": "mse",
+    "l1loss": "mae",
+    "fit": "train",
+}
+"""What other libraries call our names, in small letters without underscores."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the known names that are like it, if any.
+    """The end of a message about an unknown name: what is called so elsewhere, or the known
+    names that are like it, if any.
 
     >>> did_you_mean("Dens", ["Conv", "Dense"])
     '; did you mean `Dense`?'
+    >>> did_you_mean("Linear", ["Bilinear", "Dense"])
+    "; other libraries' `Linear` is `Dense` here."
     """
     lower = {each.lower(): each for each in known}
+    elsewhere = ELSEWHERE.get(name.lower().replace("_", ""), "").split()
+    if set(elsewhere) & {*lower.values()}:
+        here = " or ".join([f"`{each}`" for each in elsewhere if each in lower.values()])
+        return f"; other libraries' `{name}` is {here} here."
     found = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(f'`{lower[each]}`' for each in found)}?" if found else "."
 

@@ -139,7 +139,7 @@ def test_a_cache_of_other_sequences_is_refused():
 
 def test_inputs_that_do_not_fit_are_refused():
     model = Chain(MultiHeadAttention(8, 2))
-    with pytest.raises(ShapeError, match="layer 1 of Chain.*last axis must be 8"):
+    with pytest.raises(ShapeError, match=r"`layers\[0\]` of Chain.*last axis must be 8"):
         model(X[..., :7])
     with pytest.raises(ShapeError, match="does not fit"):
         model[0](X, X[:, :3], X)

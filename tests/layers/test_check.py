@@ -26,7 +26,7 @@ def test_the_message_says_who_where_given_and_expected():
     with pytest.raises(ShapeError) as info:
         Chain(Dense(3, 4), Dense(3, 2))(X)
     assert info.value.what == (
-        "Dense(3, 2), layer 2 of Chain, got an input of shape (5, 4): its last axis must be 3."
+        "Dense(3, 2), `layers[1]` of Chain, got an input of shape (5, 4): its last axis must be 3."
     )
     assert "test_check.py line" in str(info.value)
 
@@ -42,7 +42,7 @@ def test_a_number_has_no_last_axis():
 
 
 def test_nested_chains_are_named_from_the_inside():
-    with pytest.raises(ShapeError, match="layer 1 of Chain, layer 2 of Chain, got"):
+    with pytest.raises(ShapeError, match=r"`layers\[0\]` of Chain, `layers\[1\]` of Chain, got"):
         Chain(Dense(3, 4), Chain(Dense(3, 2)))(X)
 
 
@@ -55,11 +55,11 @@ def test_layers_of_a_class_are_named_by_attribute():
 
 def test_the_message_is_the_same_while_a_gradient_is_taken():
     model = Chain(Dense(3, 4), Dense(3, 2))
-    with pytest.raises(ShapeError, match=r"Dense\(3, 2\), layer 2 of Chain, got .*\(5, 4\)"):
+    with pytest.raises(ShapeError, match=r"Dense\(3, 2\), `layers\[1\]` of Chain, got .*\(5, 4\)"):
         gradient(lambda m: m(X).sum(), model)
 
 
 def test_the_message_is_the_same_while_jax_compiles():
     model = Chain(Dense(3, 4), Dense(3, 2))
-    with pytest.raises(ShapeError, match=r"Dense\(3, 2\), layer 2 of Chain, got .*\(5, 4\)"):
+    with pytest.raises(ShapeError, match=r"Dense\(3, 2\), `layers\[1\]` of Chain, got .*\(5, 4\)"):
         jax.jit(lambda x: model(x))(X)

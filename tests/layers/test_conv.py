@@ -56,7 +56,8 @@ def test_the_repr_is_the_call():
 @pytest.mark.parametrize("make", [Conv, ConvTranspose])
 def test_wrong_axes_and_channels_are_refused(make):
     model = Chain(make((3, 3), 2, 4))
-    with pytest.raises(ShapeError, match=r"layer 1 of Chain.*\(5, 5, 2\).*\(B, H, W, C\)") as info:
+    where = r"`layers\[0\]` of Chain.*\(5, 5, 2\).*\(B, H, W, C\)"
+    with pytest.raises(ShapeError, match=where) as info:
         model(np.ones((5, 5, 2)))
     assert "x[None]" in str(info.value)
     with pytest.raises(ShapeError, match="its last axis must be 2"):

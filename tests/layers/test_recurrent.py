@@ -447,7 +447,7 @@ def test_cells_refuse_other_widths_and_states(kind):
 @pytest.mark.parametrize("kind", LAYERS)
 def test_layers_refuse_what_does_not_fit(kind):
     model = Chain(kind(3, 4, layers=2), Dense(4, 1))
-    name = rf"{kind.__name__}\(3, 4.*, layer 1 of Chain"
+    name = rf"{kind.__name__}\(3, 4.*, `layers\[0\]` of Chain"
     with pytest.raises(ShapeError, match=rf"{name}.*\(2, 7, 5\).*3"):
         model(np.ones((2, 7, 5)))
     with pytest.raises(ShapeError, match=rf"{name}.*\(7, 3\)(.|\n)*x\[None\]"):

@@ -25,7 +25,8 @@ def test_sizes_are_found_without_running():
 
 
 def test_other_shapes_are_refused_with_the_layer():
-    with pytest.raises(ShapeError, match=r"Upsample\(2, 'bilinear'\), layer 1 of Chain.*\(3, 8\)"):
+    where = r"Upsample\(2, 'bilinear'\), `layers\[0\]` of Chain.*\(3, 8\)"
+    with pytest.raises(ShapeError, match=where):
         Chain(Upsample(2, "bilinear"))(X[0, 0, :3])
     with pytest.raises(ShapeError, match="one to three axes"):
         Upsample(2)(X[0, 0])

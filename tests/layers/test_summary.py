@@ -5,7 +5,17 @@ import pytest
 
 from flux.errors import ShapeError
 from flux.functional import relu
-from flux.layers import BatchNorm, Chain, Dense, Dropout, outputsize, summary, trainmode
+from flux.layers import (
+    LSTM,
+    BatchNorm,
+    Chain,
+    Dense,
+    Dropout,
+    Embedding,
+    outputsize,
+    summary,
+    trainmode,
+)
 
 
 def model():
@@ -21,8 +31,22 @@ def test_several_inputs_and_outputs_have_their_shapes():
     assert outputsize(lambda a, b: (a, a + b), [(2, 1), (1, 3)]) == ((2, 1), (2, 3))
 
 
+def test_an_array_stands_for_its_shape_and_dtype():
+    class Reader:
+        def __init__(self):
+            self.table, self.read = Embedding(9, 4), LSTM(4, 2)
+
+        def __call__(self, words, scale):
+            return self.read(self.table(words)) * scale
+
+    inputs = [np.zeros((3, 5), np.int64), np.ones((3, 1, 1), np.float32)]
+    assert outputsize(Reader(), inputs) == (3, 5, 2)
+    assert [row.output for row in summary(Reader(), inputs).rows][:2] == ["(3, 5, 2)", "(3, 5, 4)"]
+    assert outputsize(Embedding(9, 4), np.zeros((2, 3), int)) == (2, 3, 4)
+
+
 def test_an_input_that_does_not_fit_is_told_as_when_running():
-    with pytest.raises(ShapeError, match="layer 1 of Chain"):
+    with pytest.raises(ShapeError, match=r"`layers\[0\]` of Chain"):
         outputsize(model(), (5, 3))
 
 
@@ -66,3 +90,16 @@ def test_the_table_prints_as_text_and_as_html():
     assert "Dense(4, 8, relu)" in str(table)
     assert "74 parameters and 16 fixed, 360 B" in str(table)
     assert table._repr_html_().startswith("<pre")
+
+
+def test_an_object_without_a_repr_is_shown_by_its_class():
+    class Scaled:
+        def __init__(self):
+            self.factor = np.ones(2, np.float32)
+
+        def __call__(self, x):
+            return self.factor * x
+
+    chain = Chain(Scaled(), Dense(2, 1))
+    assert repr(chain).splitlines()[1] == "  Scaled(...),  # 2 parameters"
+    assert summary(chain).rows[1].layer == "Scaled(...)"

@@ -87,6 +87,17 @@ def test_the_best_arrays_come_back_at_the_last_epoch_and_stay_shared():
     assert model[0].weight is model[2].weight
 
 
+def test_one_callback_needs_no_list_and_a_score_may_be_a_loss_with_metrics():
+    def score(run):
+        return 1.0, {"accuracy": 0.5}
+
+    line = {"slope": np.zeros((), np.float32)}
+    opt, x = flux.setup(optim.Descent(0.1), line), np.ones(2, np.float32)
+    stop = callbacks.early_stopping(score, patience=2)
+    history = flux.train(loss, line, [(x, x)], opt, epochs=9, callbacks=stop, progress=False)
+    assert len(history.epoch_loss) == 3
+
+
 def test_a_metric_is_watched_by_name():
     stop = callbacks.early_stopping("accuracy", patience=2, mode="max", min_delta=0.01)
     history = trained(stop, epochs=100)[2]

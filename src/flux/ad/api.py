@@ -142,10 +142,13 @@ def one(y, f):
     kind = f"an array of shape {shape}" if space is not None and shape else type(y).__name__
     if is_complex(y):
         kind = "a complex number"
+    whole = getattr(getattr(y, "dtype", None), "kind", "") in ("i", "u", "b") and shape == ()
+    floats = "Whole numbers have no derivative: pass floats, x.astype(float)."
+    reduce = "Reduce the result (sum, mean, abs), or use flux.pullback with a cotangent."
     raise FluxError(
         f"gradient expected `{name}` to return a real scalar, and it returned {kind}.",
         where=user_line(),
-        hint="Reduce the result (sum, mean, abs), or use flux.pullback with a cotangent.",
+        hint=floats if whole else reduce,
     )
 
 

@@ -54,9 +54,10 @@ class List(argparse.Action):
 
 def run(options: argparse.Namespace) -> int:
     """Train, report, and write the model and its picture."""
-    path = _folder(options.out or Path("runs") / options.model) / "model.safetensors"
+    path = (options.out or Path("runs") / options.model) / "model.safetensors"
     resume = options.resume and path.exists()
     task, settings = _begun(options, path) if resume else _new(options)
+    _folder(path.parent)
     training = Training(task, settings, path)
     started = perf_counter()
     try:

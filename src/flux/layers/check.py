@@ -37,7 +37,9 @@ def check_positions(layer, x, axes: int) -> None:
         layer,
         x,
         f"it must have {axes + 2} axes, (B, {names}, C)",
-        "Add an axis of examples to a single one: x[None]." if alone else None,
+        "Add the axis that is missing: x[None] of examples, or x[..., None] of one channel."
+        if alone
+        else None,
     )
 
 
@@ -53,7 +55,7 @@ def refuse(layer, x, expected: str, hint: str | None = None, what: str = "an inp
 
 
 def place(layer) -> str:
-    """Where in a running model a layer stands: `, layer 2 of Chain, layer 1 of Chain`.
+    """Where in a running model a layer stands: `, layers[1] of Chain, layers[0] of Chain`.
 
     The callers' frames are asked: an object there that holds the layer is the one that runs it. So
     nothing has to be recorded while a model runs, and a layer needs no name.
@@ -81,8 +83,7 @@ def _position(owner, layer) -> str | None:
         if isinstance(part, list | tuple | dict):
             for key, item in children(part):
                 if item is layer:
-                    number = isinstance(key, int) and name == "layers"
-                    return f"layer {key + 1}" if number else f"`{name}[{key!r}]`"
+                    return f"`{name}[{key!r}]`"
     return None
 
 

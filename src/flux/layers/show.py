@@ -46,8 +46,14 @@ def call_repr(layer, *arguments, **keywords) -> str:
 
 def label(layer) -> str:
     """Name a layer in one line: its repr, or its class when the repr is a tree."""
-    text = repr(layer)
+    text = _text(layer)
     return type(layer).__name__ if "\n" in text else text
+
+
+def _text(value) -> str:
+    """The repr; of an object of a class without one the name of the class, and no address."""
+    plain = type(value).__repr__ is object.__repr__
+    return f"{type(value).__name__}(...)" if plain else repr(value)
 
 
 def _comma(text) -> str:
@@ -71,7 +77,7 @@ def _part(value) -> str:
         inner = "".join("\n  " + _part(v).replace("\n", "\n  ") + "," for v in value)
         return f"[{inner}\n]"
     name = _name(value)
-    return repr(value) if name is None or not callable(value) else name
+    return _text(value) if name is None or not callable(value) else name
 
 
 def _is_layer(value) -> bool:

@@ -25,9 +25,10 @@ def outputsize(model, inputsize, *, padbatch=False, dtype="float32"):
 
     Args:
         model: any callable.
-        inputsize: the shape of the input, or a list of shapes for several inputs.
+        inputsize: the shape of the input, or a list of shapes for several inputs. An array stands
+            for its shape and dtype.
         padbatch: add a batch axis of length 1 to the input and take it off the output.
-        dtype: of the input; integers for a model that begins with an `Embedding`.
+        dtype: of the inputs that are shapes; integers for a model that begins with an `Embedding`.
 
     Returns:
         A tuple of ints; for a model with several outputs, their shapes in the same structure.
@@ -38,10 +39,10 @@ def outputsize(model, inputsize, *, padbatch=False, dtype="float32"):
     >>> outputsize(Chain(Dense(3, 4), Dense(4, 2)), (5, 3))
     (5, 2)
     """
-    shapes = _shapes(inputsize)
+    inputs = _inputs(inputsize, dtype)
     if padbatch:
-        shapes = [(1, *shape) for shape in shapes]
-    sizes = _run(_copy(model), shapes, dtype)
+        inputs = [jax.ShapeDtypeStruct((1, *x.shape), x.dtype) for x in inputs]
+    sizes = _run(_copy(model), inputs)
     return jax.tree.map(lambda y: y.shape[1:] if padbatch else y.shape, sizes)
 
 
@@ -121,8 +122,8 @@ def summary(model, inputsize=None, *, dtype="float32") -> Summary:
     Args:
         model: any callable object.
         inputsize: the shape of the input, or a list of shapes for several inputs; without it, the
-            column of output shapes is missing.
-        dtype: of the input.
+            column of output shapes is missing. An array stands for its shape and dtype.
+        dtype: of the inputs that are shapes.
 
     Raises: ``ShapeError`` if the input does not fit the model.
 
@@ -138,7 +139,7 @@ def summary(model, inputsize=None, *, dtype="float32") -> Summary:
     rows = _rows(model, "", 0, seen)
     outputs: dict[Any, list[str]] = defaultdict(list)
     if inputsize is not None:
-        outputs = _outputs(model, [part for _, part, _ in rows], _shapes(inputsize), dtype)
+        outputs = _outputs(model, [part for _, part, _ in rows], _inputs(inputsize, dtype))
     for row, part, owner in rows:
         shapes = outputs[_key(part, owner)]
         row.output = shapes.pop(0) if len(shapes) > 1 else "".join(shapes)
@@ -152,13 +153,26 @@ def summary(model, inputsize=None, *, dtype="float32") -> Summary:
     )
 
 
-def _shapes(inputsize) -> list[tuple[int, ...]]:
-    if isinstance(inputsize, int):
-        return [(inputsize,)]
-    sizes = tuple(inputsize)
-    if all(isinstance(n, int | np.integer) for n in sizes):
-        return [tuple(int(n) for n in sizes)]
-    return [tuple(shape) for shape in sizes]
+def _inputs(inputsize, dtype) -> list[jax.ShapeDtypeStruct]:
+    """What the model is called with: a shape, an array, or a list of such."""
+    sizes = inputsize
+    if _is_array(sizes) or isinstance(sizes, int) or all(isinstance(n, INTEGERS) for n in sizes):
+        sizes = [sizes]
+    return [_input(size, dtype) for size in sizes]
+
+
+INTEGERS = (int, np.integer)
+
+
+def _input(size, dtype) -> jax.ShapeDtypeStruct:
+    if _is_array(size):
+        return jax.ShapeDtypeStruct(size.shape, jax.dtypes.canonicalize_dtype(size.dtype))
+    shape = (size,) if isinstance(size, int) else tuple(int(n) for n in size)
+    return jax.ShapeDtypeStruct(shape, jnp.dtype(dtype))
+
+
+def _is_array(value) -> bool:
+    return hasattr(value, "shape") and hasattr(value, "dtype") and value.shape != ()
 
 
 def _copy(model):
@@ -183,12 +197,11 @@ def _leaves(value):
             yield from _leaves(part)
 
 
-def _run(model, shapes, dtype):
-    inputs = [jax.ShapeDtypeStruct(shape, jnp.dtype(dtype)) for shape in shapes]
+def _run(model, inputs):
     return jax.eval_shape(lambda *xs: model(*xs), *inputs)
 
 
-def _outputs(model, parts, shapes, dtype) -> dict[Any, list[str]]:
+def _outputs(model, parts, inputs) -> dict[Any, list[str]]:
     """What each of `parts` returned, in the order of its calls, while the model ran on shapes."""
     functions = {part.__code__: part for part in parts if isinstance(part, FunctionType)}
     layers = [type(part).__call__ for part in parts if not isinstance(part, FunctionType)]
@@ -207,7 +220,7 @@ def _outputs(model, parts, shapes, dtype) -> dict[Any, list[str]]:
     before = sys.getprofile()
     sys.setprofile(watch)
     try:
-        _run(model, shapes, dtype)
+        _run(model, inputs)
     finally:
         sys.setprofile(before)
     return outputs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from os import PathLike
 from typing import Any
 
 import jax.numpy as jnp
@@ -109,7 +110,12 @@ def check(model, here: list[Place], state) -> None:
     """Raise unless the state fits the model."""
     if not isinstance(state, dict) or in_tuples(model):
         what = "a model that is no tuple" if isinstance(state, dict) else "a nested dict as state"
-        raise FluxError(f"load expected {what}: it fills a model in place.", where=user_line())
+        path = isinstance(state, str | PathLike)
+        raise FluxError(
+            f"load expected {what}: it fills a model in place.",
+            where=user_line(),
+            hint="A file is read by flux.restore(path, model)." if path else None,
+        )
     pairs = [(place, at(state, place.path)) for place in here]
     misfits = [line for place, new in pairs if (line := misfit(place, new))]
     known = {place.path for place in here}

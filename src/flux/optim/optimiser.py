@@ -13,8 +13,9 @@ from jax.core import Tracer
 
 from flux.compiler import jit
 from flux.errors import ArgumentError, FluxError, brief, user_line
+from flux.optim.inject import flattened
 from flux.optim.parameters import Parameter, parameters
-from flux.optim.rule import as_transform, check_hyper, check_rule
+from flux.optim.rule import Rule, as_transform, check_hyper, check_rule
 
 __all__ = ["Optimiser", "adjust", "apply_gradients", "freeze", "setup", "thaw", "update"]
 
@@ -46,16 +47,44 @@ class Optimiser:
             self.model = None
 
     @property
+    def lr(self):
+        raise AttributeError("an Optimiser has no attribute 'lr': it is opt.hyper['lr']")
+
+    @lr.setter
+    def lr(self, value):
+        raise AttributeError(f"the learning rate is changed by flux.adjust(opt, {value!r})")
+
+    @property
     def hyper(self) -> dict[str, float]:
-        """The hyperparameters of the last step; of two rules in a chain, the first one's."""
+        """The hyperparameters of the last step; of two rules in a chain, the first one's.
+
+        They are to be read; `flux.adjust` changes them.
+        """
         found: dict[str, float] = {}
         for state in rule_states(self.state):
             found = {**state.hyperparams, **found}
-        return {name: float(str(value)) for name, value in found.items()}  # float32 0.1 is 0.1
+        # float32 0.1 is 0.1
+        return ReadOnly({name: float(str(value)) for name, value in found.items()})
 
     def __repr__(self):
         frozen = f", {len(self.frozen)} frozen" if self.frozen else ""
-        return f"Optimiser({self.rule!r}, {len(self.names)} arrays{frozen})"
+        return f"Optimiser({self.rule!r}, {len(self.names)} arrays{frozen}{self.adjusted()})"
+
+    def adjusted(self) -> str:
+        """What is no longer as the rule has it: `, now lr=0.1`."""
+        if not isinstance(self.rule, Rule):
+            return ""
+        given, now = flattened(self.rule.hyper), self.hyper
+        numbers = {key: value for key, value in given.items() if isinstance(value, int | float)}
+        changed = [k for k, v in numbers.items() if k in now and abs(now[k] - v) > 1e-6 * abs(v)]
+        return "".join([f", now {key}={now[key]!r}" for key in changed])
+
+
+class ReadOnly(dict):
+    """A dict that says how its numbers are changed."""
+
+    def __setitem__(self, key, value):
+        raise TypeError(f"a hyperparameter is changed by flux.adjust(opt, {key}={value!r})")
 
 
 def setup(rule, model) -> Optimiser:

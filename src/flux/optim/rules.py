@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from flux.errors import ArgumentError, check_integer, user_line
 from flux.optim import papers
 from flux.optim.inject import wide
 from flux.optim.rule import OptimiserChain, as_transform, rule
@@ -285,8 +286,14 @@ class AccumGrad(OptimiserChain):
     """
 
     def __init__(self, n: int, *rules):
+        if not rules:
+            raise ArgumentError(
+                "AccumGrad expected the rules that it applies after the number of gradients.",
+                where=user_line(),
+                hint=f"AccumGrad({n!r}, flux.optim.Adam()): it stands around them.",
+            )
         super().__init__(*rules)
-        self.n = n
+        self.n = check_integer("AccumGrad", "n", n, least=1)
 
     def __repr__(self):
         return f"AccumGrad({', '.join(map(repr, (self.n, *self.rules)))})"

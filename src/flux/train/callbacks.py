@@ -84,12 +84,14 @@ class Watch:
 
 
 def value_of(score: Score, run: Run) -> float:
-    """The score after an epoch: the mean loss, that of a metric, or what a function says.
+    """The score after an epoch: the mean loss, that of a metric, or what a function says; of a
+    tuple, such as a loss with metrics, the first entry.
 
     Raises: `FluxError` naming the metrics that there are.
     """
     if callable(score):
-        return float(score(run))
+        found = score(run)
+        return float(found[0] if isinstance(found, tuple) else found)
     history = run.history
     found = history.epoch_loss if score == "loss" else history.metrics.get(score)
     if not found:

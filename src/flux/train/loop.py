@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from inspect import isgeneratorfunction
 from types import FunctionType
 from typing import Any
 
@@ -68,7 +69,7 @@ def train(
     >>> round(float(line["slope"]), 3), len(history.loss)
     (3.0, 50)
     """
-    callbacks = list(callbacks)
+    callbacks = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]  # type: ignore
     check_arguments(loss, model, data, opt, epochs, callbacks)
     data = [data] if isinstance(data, tuple) and all(map(is_array, data)) else data
     run = Run(loss, model, opt, epochs, data, callbacks)
@@ -87,6 +88,9 @@ def train(
 
 
 ORDER = "flux.train(loss, model, data, opt)"
+AGAIN = (
+    "A class whose `__iter__` is this generator can be gone through once an epoch; `data()` once."
+)
 
 
 def check_arguments(loss, model, data, opt, epochs, callbacks) -> None:
@@ -103,10 +107,11 @@ def check_arguments(loss, model, data, opt, epochs, callbacks) -> None:
         found.append(("functions as callbacks", callback, called))
     for expected, value, fits in found:
         if not fits:
+            again = isgeneratorfunction(value)
             raise ArgumentError(
                 f"train expected {expected}, and got {brief(value)}.",
                 where=user_line(),
-                hint=f"The order is {ORDER}.",
+                hint=AGAIN if again else f"The order is {ORDER}.",
             )
     check_integer("train", "epochs", epochs)
     matching(opt, model)

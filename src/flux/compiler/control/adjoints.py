@@ -40,6 +40,7 @@ from flux.compiler.control.builtins import (
     zip_,
 )
 from flux.compiler.control.checks import none_inside_try
+from flux.compiler.control.draws import is_generator, refuse_draw
 from flux.compiler.control.growth import STACKING, stack_again
 from flux.compiler.control.iterables import (
     Numbered,
@@ -254,6 +255,7 @@ MAKERS = (np.zeros, np.ones, np.full, np.empty, np.eye, np.identity, np.linspace
 
 def jax_twin(f, values):
     """JAX's function for one of NumPy's that makes or takes floats: cotangents will be traced."""
+    refuse_draw(f)
     return always_twin(f) if f in MAKERS or any(map(is_floating, values)) else twin(f, values)
 
 
@@ -294,6 +296,8 @@ def attempt(raised, error, fn, /, *args, **keywords):
 
 def method(owner, name, *args, **keywords):
     """A function of a module is called as any other."""
+    if is_generator(owner):
+        refuse_draw(getattr(owner, name))
     if type(owner) is not ModuleType:
         return AUGMENTED[prims.call_method](owner, name, *args, **keywords)
     y, inner = call(getattr(owner, name), *args, **keywords)

@@ -17,6 +17,7 @@ from flux.compiler.containers import is_registered
 from flux.compiler.control.branches import if_
 from flux.compiler.control.builtins import PRIMAL, PRIMS, instead_of, message, twin
 from flux.compiler.control.checks import none_inside_try
+from flux.compiler.control.draws import refuse_draw
 from flux.compiler.control.loops import for_, while_
 from flux.compiler.control.records import backwards
 from flux.compiler.namespaces import is_users
@@ -42,6 +43,7 @@ def call_(f, /, *args, **keywords):
     instead = instead_of(f)
     if instead is not None:
         return instead(*args, **keywords)
+    refuse_draw(f)
     if kind is MethodType:
         return call_(f.__func__, f.__self__, *args, **keywords)
     if kind is functools.partial:

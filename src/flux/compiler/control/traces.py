@@ -129,7 +129,7 @@ class State:
             return keys, known, [undefined]
         thing = self.journal.things[place]
         where = self.region.where
-        what = f"The {type(thing).__name__} {self.journal.paths[place]}".rstrip()
+        what = f"The {type(thing).__name__} {self.journal.paths[place].strip()}".rstrip()
         raise StagingError(
             f"{what} gets other items, keys or attributes on one path than on another, and only "
             "the data decide which.",
