@@ -155,7 +155,7 @@ def changed_after_a_while(x):
 )
 def test_a_change_of_one_of_them_is_refused(f):
     with pytest.raises(flux.StagingError, match="changed afterwards"):
-        flux.jit(f)(1.5)
+        flux.jit(f)(jnp.float32(1.5))
 
 
 def test_which_of_them_it_is_cannot_be_asked():
@@ -167,7 +167,7 @@ def test_which_of_them_it_is_cannot_be_asked():
         return x if a is b else 2 * x
 
     with pytest.raises(flux.StagingError, match="are the same is asked"):
-        flux.jit(same)(1.5)
+        flux.jit(same)(jnp.float32(1.5))
 
 
 def test_the_caller_must_be_able_to_tell_them_apart():

@@ -191,6 +191,9 @@ class Adjoint:
             if fn.inert or (fn in PURE and not any(mask)):
                 out.append(call)
                 return
+            if fn in prims.FOLLOW_SIDE.values():
+                out.append(Call((), prims.FOLLOW_AGAIN, call.args, where))
+                return
             callee: Operand = Const(self.rt.augmented(fn, mask), fn.name.strip("*"))
             args = call.args
         else:

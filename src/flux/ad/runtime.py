@@ -649,7 +649,6 @@ def side_again(side: bool) -> None:
     def take_again(value, inner_store):
         return value, lambda ct, store: (ct, None)
 
-    AUGMENTED[prims.FOLLOW_SIDE[side]] = lambda took, inner_store: (None, nothing(2))
     AUGMENTED[prims.UNPACK_SIDE[side]] = unpack_again
     AUGMENTED[prims.TAKE_SIDE[side]] = take_again
 

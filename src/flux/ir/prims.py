@@ -12,6 +12,7 @@ from flux.ir.program import Prim
 __all__ = [
     "BINARY",
     "COMPARE",
+    "FOLLOW_AGAIN",
     "FOLLOW_SIDE",
     "INERT_BUILTINS",
     "INPLACE",
@@ -258,6 +259,8 @@ FOLLOW_SIDE = {side: Prim("follow", _nothing, _nothing) for side in (True, False
 
 In plain Python these are the same objects, and nothing is to be done.
 """
+FOLLOW_AGAIN = Prim("follow again", _nothing, _nothing, inert=True)
+"""The same in a reverse that is differentiated itself."""
 unpack_star = Prim("unpack*", _unpack_star)
 
 

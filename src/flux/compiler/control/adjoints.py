@@ -344,11 +344,10 @@ def of_side(side: bool, rule):
     return augmented
 
 
-def follow_again(took, inner_store):
+def follow_again(took, store) -> None:
     """The reverse of a side of a branch begins, in a reverse that is differentiated itself."""
     if type(took) is Either and any([after is not None for after, *_ in took.links]):
         raise made_twice(user_line())
-    return None, nothing(2)
 
 
 def write(program: Program, instead: dict[int, Any]) -> Emitted:
@@ -361,13 +360,10 @@ def write(program: Program, instead: dict[int, Any]) -> Emitted:
         id(AUGMENTED[prims.update_item]): update_item,
     }
     for side in (True, False):
-        follow = prims.FOLLOW_SIDE[side]
-        callees[id(AUGMENTED[follow])] = follow_again
         for prim in (prims.TAKE_SIDE[side], prims.UNPACK_SIDE[side]):
             callees[id(AUGMENTED[prim])] = of_side(side, AUGMENTED[prim])
-    control = Control(
-        if_, for_, while_, message, None, {**PRIMS, REVERSED: backwards}, callees, instead
-    )
+    special = {**PRIMS, REVERSED: backwards, prims.FOLLOW_AGAIN: follow_again}
+    control = Control(if_, for_, while_, message, None, special, callees, instead)
     return emit(program, functools.partial(RegionWriter, control=control))
 
 
