@@ -173,6 +173,15 @@ def test_numpy_arrays_and_floats_keep_their_kinds():
     assert type(b) is float
 
 
+def test_numpys_float64_in_a_compiled_gradient_is_no_reason_for_a_warning():
+    def rates(n):
+        return 2.0 ** -np.arange(n, dtype=np.float64)
+
+    with jax.enable_x64(False):
+        gradient = flux.jit(flux.grad(lambda x: (x * rates(3)).sum()))
+        assert gradient(jnp.ones(3)).tolist() == [1, 0.5, 0.25]
+
+
 @pytest.mark.parametrize("f", [jnp.maximum, jnp.minimum])
 def test_ties_are_shared(f):
     gradients = flux.gradient(lambda a, b: f(a, b).sum(), jnp.ones(1), jnp.ones(1))

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.dtypes import canonicalize_dtype
 
 from flux.ad import registry
 from flux.ad.cotangents import dense
@@ -50,7 +51,9 @@ def project_array(ct, x):
         ct = summed_to(ct, x.shape)
     if jnp.iscomplexobj(ct) and not jnp.iscomplexobj(x):
         ct = ct.real
-    return ct if ct.dtype == x.dtype else ct.astype(x.dtype)
+    if ct.dtype == x.dtype:
+        return ct
+    return ct.astype(canonicalize_dtype(x.dtype))  # NumPy's float64 may be one that JAX has not
 
 
 def summed_to(ct, shape):
