@@ -50,6 +50,8 @@ __all__ = [
 ]
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+ZOO = PACKAGE + "zoo" + os.sep
+"""Where our own files are written, and treated, as those of a user."""
 
 
 class FluxError(Exception):
@@ -220,7 +222,8 @@ def user_line() -> str | None:
 def is_users(filename: str) -> bool:
     """Is a file neither ours, nor installed, nor generated? An example of a docstring is a file."""
     generated = filename.startswith("<") and not filename.startswith("<doctest")
-    return not (generated or filename.startswith(PACKAGE) or "site-packages" in filename)
+    library = filename.startswith(PACKAGE) or "site-packages" in filename
+    return filename.startswith(ZOO) or not (generated or library)
 
 
 def brief(value: Any) -> str:

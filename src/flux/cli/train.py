@@ -71,7 +71,8 @@ def run(options: argparse.Namespace) -> int:
     seconds = perf_counter() - started
     print(f"{task.name}: trained in {seconds:.1f} s")
     rows = {**_figures(training), **getattr(task.module, "report", lambda _: {})(training.model)}
-    _print_rows({**rows, "model": path, "picture": _draw(training), **_use(task, path)})
+    pictures = {"picture": _draw(training), **_drawn(training)}
+    _print_rows({**rows, "model": path, **pictures, **_use(task, path)})
     return 0
 
 
@@ -136,6 +137,19 @@ def _draw(training: Training) -> str:
     except FluxError as problem:
         return f"none: {problem}"
     return str(path)
+
+
+def _drawn(training: Training) -> dict[str, str]:
+    """Let a model that makes pictures draw one; returns where that is, or why it is not."""
+    draw = getattr(training.task.module, "draw", None)
+    if draw is None:
+        return {}
+    path = training.path.parent / "samples.png"
+    try:
+        draw(training.model, path)
+    except FluxError as problem:
+        return {"samples": f"none: {problem}"}
+    return {"samples": str(path)}
 
 
 def _folder(path: Path) -> Path:

@@ -7,7 +7,7 @@ import functools
 import sysconfig
 from types import CodeType
 
-from flux.errors import PACKAGE
+from flux.errors import PACKAGE, ZOO
 
 __all__ = ["LIBRARIES", "global_names", "is_users"]
 
@@ -16,7 +16,7 @@ LIBRARIES = tuple({sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "
 
 def is_users(filename: str) -> bool:
     """Is a file neither ours nor part of an installed library? Interactive input is the user's."""
-    return not filename.startswith((PACKAGE, "<frozen", *LIBRARIES))
+    return filename.startswith(ZOO) or not filename.startswith((PACKAGE, "<frozen", *LIBRARIES))
 
 
 @functools.lru_cache(maxsize=4096)

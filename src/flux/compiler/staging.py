@@ -75,6 +75,7 @@ def folded(tb: TracebackType | None) -> TracebackType | None:
     if tb is None:
         return None
     rest = folded(tb.tb_next)
-    if tb.tb_frame.f_code.co_filename.startswith(FOLDED):
+    filename = tb.tb_frame.f_code.co_filename
+    if filename.startswith(FOLDED) and not is_users(filename):
         return rest
     return TracebackType(rest, tb.tb_frame, tb.tb_lasti, tb.tb_lineno)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flux.errors import FluxError, user_line
 from flux.layers.container import Container
 from flux.layers.layer import layer
@@ -39,7 +41,7 @@ class Chain(Container):
     def __init__(self, *layers, **named):
         self.hold(layers, named)
 
-    def __call__(self, *inputs):
+    def __call__(self, *inputs) -> Any:
         if not self.layers:
             return inputs[0] if len(inputs) == 1 else inputs
         y = self.layers[0](*inputs)

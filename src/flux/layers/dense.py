@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flux.errors import ArgumentError, ShapeError, brief, user_line
 from flux.functional import identity, linear
 from flux.functional.arrays import convert, namespace, reshape, shape_of
@@ -59,7 +61,7 @@ class Dense:
         self.bias = make_bias(bias, (n_out,), self.weight)
         self.activation = check_activation(activation, type(self).__name__)
 
-    def __call__(self, x):
+    def __call__(self, x) -> Any:
         x = convert(x, self.weight)
         check_width(self, x, self.weight.shape[0])
         return self.activation(linear(x, self.weight, self.bias))

@@ -15,6 +15,7 @@ What it may offer besides:
   `measure` then gets the model alone.
 - `COMPILED = False`: steps run as plain Python, for models that have another structure in each.
 - `report(model)`: what else there is to say of a trained model, by name.
+- `draw(model, path)`: a picture of what a trained model makes.
 - `CLASSES`: that the model is a classifier of images into so many classes: `data` gives images and
   labels, the model scores. `flux predict` then reads images with it.
 - `READS`: the name of a data set in `flux.datasets` that is read from a folder, `--data`, and may
