@@ -22,6 +22,7 @@ from measure import COLUMNS, Row
 BENCH = Path(__file__).parent
 NAMES = (
     "train_step",
+    "models",
     "call_overhead",
     "compiled_loops",
     "gradient_numpy",
