@@ -19,7 +19,7 @@ NAMES = ("MLP", "LeNet", "ResNet", "LSTM", "LSTM, own loop", "GRU", "GPT", "VAE"
 
 
 def batch(name: str) -> tuple[np.ndarray, ...]:
-    """Inputs, and labels where there are some; images are ``(B, H, W, C)``, letters ``(B, T + 1)``."""
+    """Inputs, and labels, if any; images are ``(B, H, W, C)``, letters ``(B, T + 1)``."""
     rng = np.random.default_rng(0)
 
     def normal(*shape):

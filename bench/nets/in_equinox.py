@@ -6,8 +6,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from nets import batches
-from nets.batches import CLASSES, CONTEXT, DIM, HEADS, HIDDEN, LATENT, LETTERS, PIXELS
+
+from . import batches
+from .batches import CLASSES, CONTEXT, DIM, HEADS, HIDDEN, LATENT, LETTERS, PIXELS
 
 
 def keys(count: int):

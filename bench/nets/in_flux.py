@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 import numpy as np
-from nets import batches
-from nets.batches import CLASSES, CONTEXT, DIM, HIDDEN, LATENT, LETTERS, PIXELS
 
 import flux
 from flux.losses import logit_binary_crossentropy, logit_crossentropy
 from flux.random import RandomState
+
+from . import batches
+from .batches import CLASSES, CONTEXT, DIM, HIDDEN, LATENT, LETTERS, PIXELS
 
 
 def mlp():

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 
 import torch
-from nets import batches
-from nets.batches import CLASSES, CONTEXT, DIM, HEADS, HIDDEN, LATENT, LETTERS, PIXELS
 from torch import nn
 from torch.nn import functional
+
+from . import batches
+from .batches import CLASSES, CONTEXT, DIM, HEADS, HIDDEN, LATENT, LETTERS, PIXELS
 
 torch.set_num_threads(os.cpu_count() or 1)
 
