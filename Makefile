@@ -87,5 +87,5 @@ $(READY)-lint: | $(BIN)/python
 	@touch $@
 
 $(READY)-bench: | $(BIN)/python
-	$(INSTALL) -e '.[bench]'
+	$(INSTALL) -e '.[plot,bench]'
 	@touch $@

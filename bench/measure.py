@@ -20,6 +20,11 @@ from rich.console import Console
 from rich.table import Table
 
 COLUMNS = ("what", "ours", "peer", "ratio", "bound", "kept?", "note")
+PREFIXES = {
+    "s": ((1, "s"), (1e-3, "ms"), (1e-6, "µs")),
+    "B": ((1e6, "MB"), (1e3, "kB")),
+    "FLOP/s": ((1e9, "GFLOP/s"), (1e6, "MFLOP/s")),
+}
 
 
 @dataclass
@@ -28,7 +33,8 @@ class Row:
 
     Attributes:
         what: the work.
-        ours: what Flux takes: seconds, bytes, or a count, as `unit` says.
+        ours: what Flux takes, or does: seconds, bytes, operations a second, or a count, as `unit`
+            says.
         peer: the name of what it is compared with, if anything.
         theirs: what the peer takes.
         bound: the most that the ratio may be, or `ours` where there is no peer; `None` where
@@ -83,11 +89,10 @@ def shown(value: float | None, unit: str) -> str:
         return ""
     if not unit:
         return f"{value:g}"
-    prefixes = {"s": ((1, "s"), (1e-3, "ms"), (1e-6, "µs")), "B": ((1e6, "MB"), (1e3, "kB"))}
-    for size, name in prefixes[unit]:
+    for size, name in PREFIXES[unit]:
         if value >= size:
             return f"{value / size:.3g} {name}"
-    return f"{value:.3g} B" if unit == "B" else f"{value / 1e-9:.3g} ns"
+    return f"{value / 1e-9:.3g} ns" if unit == "s" else f"{value:.3g} {unit}"
 
 
 def alternate(works: dict[str, Callable], rounds: int, seconds=0.02) -> dict[str, list[float]]:

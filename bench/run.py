@@ -1,6 +1,7 @@
 """Run the benchmarks, each in a process of its own, and write their tables to RESULTS.md.
 
-A whole run replaces the file; `--only` and `--quick` just print.
+Beside it stands a picture of the training steps of whole models, models.svg. A whole run replaces
+both files; `--only` and `--quick` just print.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from measure import COLUMNS, Row
+from picture import draw
 
 BENCH = Path(__file__).parent
 NAMES = (
     "train_step",
+    "models",
+    "fresh_process",
     "call_overhead",
     "compiled_loops",
     "gradient_numpy",
@@ -53,6 +57,7 @@ def document(tables: dict[str, list[Row] | None]) -> str:
     for name, rows in tables.items():
         text = ast.get_docstring(ast.parse((BENCH / f"{name}.py").read_text(encoding="utf-8")))
         parts += [f"## {name}.py\n", f"{text}\n"]
+        parts += ["![ratios](models.svg)\n"] if name == "models" and rows else []
         parts.append("It broke.\n" if rows is None else markdown(rows))
     return "\n".join(parts)
 
@@ -104,6 +109,8 @@ def main() -> int:
     tables = {name: measured(name, options.quick) for name in names}
     if not (options.only or options.quick):
         (BENCH / "RESULTS.md").write_text(document(tables), encoding="utf-8")
+        if tables["models"]:
+            draw(tables["models"], BENCH / "models.svg")
         print(f"written: {BENCH / 'RESULTS.md'}")
     return int(None in tables.values())  # a bound that is not kept is a result, not a failure
 
