@@ -32,12 +32,6 @@ def contestants(name: str) -> tuple[dict, dict[str, str]]:
     sizes = {"flux": in_flux.parameters(name), "Equinox": in_equinox.parameters(name)}
     steps = {"flux": in_flux.step(name), "Equinox": in_equinox.step(name)}
     missing = {}
-    if find_spec("keras"):
-        from nets import in_keras
-
-        sizes["Keras"], steps["Keras"] = in_keras.parameters(name), in_keras.step(name)
-    else:
-        missing["Keras"] = "it is not installed"
     if find_spec("torch"):
         from nets import in_torch
 
