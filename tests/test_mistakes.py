@@ -405,7 +405,7 @@ def test_a_model_is_not_saved_over_a_folder(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ("train nosuch", 1, "flux train|no model 'nosuch'|there are: cartpole, charrnn, gpt"),
+        ("train nosuch", 1, "flux train|no model 'nosuch'|there are: cartpole, charrnn"),
         ("train mlp --seed -1", 2, "--seed|at least 0|-1"),
         ("train mlp --epochs x", 2, "--epochs|int|'x'"),
         ("predict nosuch.safetensors", 1, "flux predict|nosuch.safetensors|does not exist"),
