@@ -36,12 +36,14 @@ from flux.ir.program import (
 )
 
 __all__ = [
-    "BELIEVED", "FRESH", "VIEWS", "WATCHED", "guard", "guard_writes", "is_changeable", "is_kept",
-    "keep",
+    "BEFORE", "BELIEVED", "FRESH", "VIEWS", "guard", "guard_writes", "is_changeable", "is_kept",
+    "keep", "watch",
 ]  # fmt: skip
 
 WATCHED: list[tuple[type, Callable]] = []
-"""Types whose values change in place, and what refuses a shared one: `check(x, text, holders)`."""
+"""Types whose values change in place, and what refuses a shared one."""
+BEFORE: list[Callable[[], None]] = []
+"""What to run before the first question: it fills the sets below."""
 FRESH: set[Any] = set()
 """Functions of libraries whose result is new memory, and that keep no argument."""
 VIEWS: set[Any] = set()
@@ -72,6 +74,12 @@ class Checks(dict):
 
 
 CHECKS = Checks()
+
+
+def watch(kind: type, check: Callable) -> None:
+    """Let `check(x, text, holders)` refuse arrays of a type that somebody else holds."""
+    WATCHED.append((kind, check))
+    CHECKS.clear()
 
 
 def is_changeable(x) -> bool:
@@ -114,6 +122,8 @@ def guard_writes(program: Program, named: Collection[str]) -> None:
     Variables that are not `named` are temporaries: before a guard they let arrays go.
     """
     if any(is_write(plain(statement)) for statement in _statements(program.block)):
+        for prepare in BEFORE:
+            prepare()
         Sharing(program, named).guard(program.block)
 
 

@@ -11,6 +11,7 @@ import importlib.util
 import sys
 
 from flux.ad.api import BEFORE_USE
+from flux.ir import sharing
 
 __all__ = ["load"]
 
@@ -33,3 +34,4 @@ def load() -> None:
 
 
 BEFORE_USE.append(load)
+sharing.BEFORE.append(load)

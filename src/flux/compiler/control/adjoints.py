@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
@@ -54,8 +55,9 @@ from flux.compiler.control.join import Either
 from flux.compiler.control.loops import for_, while_
 from flux.compiler.control.records import Stacked, backwards, chosen
 from flux.compiler.control.twice import pullback_again
+from flux.compiler.control.written import guard_adjoint, is_numpys, note_numpys, noting
 from flux.errors import user_line
-from flux.ir import prims
+from flux.ir import prims, sharing
 from flux.ir.emit import Emitted, emit
 from flux.ir.program import Prim, Program
 from flux.ir.regions import Control, RegionWriter
@@ -214,7 +216,11 @@ AUGMENTED_HERE = {
 
 
 def of_items(f, args, keywords):
-    return runtime.call(jax_twin(f, (*args, *keywords.values())), *args, **keywords)
+    found = jax_twin(f, (*args, *keywords.values()))
+    pair = runtime.call(found, *args, **keywords)
+    if found is not f:
+        note_numpys(pair[0])
+    return pair
 
 
 for stacking in STACKING:
@@ -299,7 +305,10 @@ def method(owner, name, *args, **keywords):
     if is_generator(owner):
         refuse_draw(getattr(owner, name))
     if type(owner) is not ModuleType:
-        return AUGMENTED[prims.call_method](owner, name, *args, **keywords)
+        pair = AUGMENTED[prims.call_method](owner, name, *args, **keywords)
+        if isinstance(owner, jax.Array) and is_numpys(owner):
+            note_numpys(pair[0])
+        return pair
     y, inner = call(getattr(owner, name), *args, **keywords)
     return y, lambda ct, store: (None, None, *inner(ct, store))
 
@@ -350,6 +359,9 @@ def follow_again(took, store) -> None:
         raise made_twice(user_line())
 
 
+NOTED = (prims.getitem, *prims.BINARY.values(), *prims.UNARY.values())
+
+
 def write(program: Program, instead: dict[int, Any]) -> Emitted:
     """Write one of the programs of an adjoint."""
     callees = {
@@ -359,10 +371,17 @@ def write(program: Program, instead: dict[int, Any]) -> Emitted:
         id(AUGMENTED[prims.call_star]): star,
         id(AUGMENTED[prims.update_item]): update_item,
     }
+    for prim in NOTED:
+        callees[id(AUGMENTED[prim])] = noting(AUGMENTED[prim], operator.itemgetter(0))
     for side in (True, False):
         for prim in (prims.TAKE_SIDE[side], prims.UNPACK_SIDE[side]):
             callees[id(AUGMENTED[prim])] = of_side(side, AUGMENTED[prim])
-    special = {**PRIMS, REVERSED: backwards, prims.FOLLOW_AGAIN: follow_again}
+    special = {
+        **PRIMS,
+        sharing.guard: guard_adjoint,
+        REVERSED: backwards,
+        prims.FOLLOW_AGAIN: follow_again,
+    }
     control = Control(if_, for_, while_, message, None, special, callees, instead)
     return emit(program, functools.partial(RegionWriter, control=control))
 

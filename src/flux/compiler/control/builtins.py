@@ -26,11 +26,18 @@ from flux.compiler.control.iterables import (
     staged,
 )
 from flux.compiler.control.records import chosen, follow_side
-from flux.compiler.control.written import is_callers
+from flux.compiler.control.written import (
+    guard,
+    is_callers,
+    is_outside,
+    note_numpys,
+    noting,
+    refuse_shared,
+)
 from flux.errors import StagingError, user_line
 from flux.ir import prims, sharing
 
-__all__ = ["PRIMAL", "PRIMS", "instead_of", "always_twin", "message", "twin"]
+__all__ = ["PRIMAL", "PRIMS", "instead_of", "always_twin", "call_twin", "message", "twin"]
 
 
 def has_traced(values) -> bool:
@@ -132,9 +139,10 @@ def update_item(owner, index, value):
             where=user_line(),
             hint="Change a copy (`y = x.copy()`) and return it, or hand in a JAX array.",
         )
-    if isinstance(owner, np.ndarray) and has_traced((index, value)):
-        owner = jnp.asarray(owner)
+    if isinstance(owner, np.ndarray):
+        owner = changeable(owner, has_traced((index, value)))
     if isinstance(owner, jax.Array):
+        refuse_shared(owner)
         if isinstance(index, Tracer) and index.dtype == bool and index.shape == owner.shape:
             return jnp.where(index, value, owner).astype(owner.dtype)
         return owner.at[index].set(value)
@@ -142,13 +150,46 @@ def update_item(owner, index, value):
     return owner
 
 
+def changeable(array: np.ndarray, traced: bool):
+    """The array that a write changes: `array` itself, or a new one of JAX's or NumPy's."""
+    if not traced and not is_outside(array):
+        return array
+    refuse_shared(array)
+    return jnp.asarray(array) if traced else array.copy()
+
+
 def put_item(owner, index, value):
-    return update_item(owner, index, value) if isinstance(value, jax.Array) else owner
+    """Put a changed array back where it was read from."""
+    if type(value) is np.ndarray:
+        changed = isinstance(owner, np.ndarray | jax.Array) or owner[index] is not value
+    else:
+        changed = isinstance(value, jax.Array)
+    return update_item(owner, index, value) if changed else owner
 
 
 def put_attribute(owner, name, value):
-    if isinstance(value, jax.Array):
+    """Put a changed array back where it was read from."""
+    if isinstance(value, jax.Array | np.ndarray) and getattr(owner, name, None) is not value:
         setattr(owner, name, value)
+
+
+def in_place(prim: prims.Prim, base: prims.Prim):
+    """`y op= v`, where a NumPy array becomes another one if it cannot be changed itself."""
+
+    def function(y, value):
+        if type(y) is not np.ndarray:
+            refuse_shared(y)
+            return prim.fn(y, value)
+        traced = has_traced((value,))
+        now = changeable(y, traced)
+        if not traced:
+            return prim.fn(now, value)
+        total = base.fn(now, value)
+        if total.shape != y.shape or not np.can_cast(total.dtype, y.dtype, "same_kind"):
+            return prim.fn(y, np.zeros(value.shape, value.dtype))  # NumPy's error
+        return total.astype(y.dtype)
+
+    return function
 
 
 def setitem(owner, index, value):
@@ -161,17 +202,12 @@ def setitem(owner, index, value):
     owner[index] = value
 
 
-def guard(x, text, place=None):
-    """Nothing: traced arrays do not change in place."""
-
-
 PRIMS: dict[prims.Prim, Callable] = {
     prims.not_: not_,
     prims.INERT_BUILTINS["bool"]: truth,
     prims.fstring: fstring,
     prims.INERT_BUILTINS["int"]: int_,
     prims.INERT_BUILTINS["range"]: range_,
-    sharing.guard: guard,
     prims.COMPARE[ast.Is]: is_,
     prims.COMPARE[ast.IsNot]: is_not,
     **{p: contains for p in prims.COMPARE.values() if p.name == "in"},
@@ -189,6 +225,10 @@ PRIMAL: dict[prims.Prim, Callable] = {
     prims.put_item: put_item,
     prims.put_attribute: put_attribute,
     prims.setitem: setitem,
+    sharing.guard: guard,
+    prims.getitem: noting(prims.getitem.fn),
+    **{p: noting(p.fn) for p in (*prims.BINARY.values(), *prims.UNARY.values())},
+    **{p: in_place(p, prims.BINARY[kind]) for kind, p in prims.INPLACE.items()},
 }
 """In programs only: the adjoints have rules for these."""
 
@@ -330,6 +370,15 @@ SPECIAL = {
 def twin(f, values) -> Any:
     """JAX's function of the same name, where a function of NumPy or `math` meets a traced array."""
     return always_twin(f) if has_traced(values) else f
+
+
+def call_twin(f, args, keywords):
+    """The result of a function, or of JAX's in its place."""
+    found = twin(f, (*args, *keywords.values()))
+    y = found(*args, **keywords)
+    if found is not f:
+        note_numpys(y)
+    return y
 
 
 def always_twin(f) -> Any:

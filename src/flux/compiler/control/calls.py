@@ -10,16 +10,19 @@ from collections.abc import Callable
 from types import FunctionType, MethodType
 from typing import Any
 
+import jax
+
 from flux.ad import runtime
 from flux.ad.adjoint import REVERSED
 from flux.ad.higher import Checkpointed
 from flux.compiler.containers import is_registered
 from flux.compiler.control.branches import if_
-from flux.compiler.control.builtins import PRIMAL, PRIMS, instead_of, message, twin
+from flux.compiler.control.builtins import PRIMAL, PRIMS, call_twin, instead_of, message
 from flux.compiler.control.checks import none_inside_try
 from flux.compiler.control.draws import refuse_draw
 from flux.compiler.control.loops import for_, while_
 from flux.compiler.control.records import backwards
+from flux.compiler.control.written import is_numpys, note_numpys
 from flux.compiler.namespaces import is_users
 from flux.errors import PACKAGE, FluxError
 from flux.ir import prims
@@ -39,7 +42,7 @@ def call_(f, /, *args, **keywords):
     kind = type(f)
     if kind is FunctionType:
         form = form_of(f)
-        return (form or twin(f, args))(*args, **keywords)
+        return call_twin(f, args, keywords) if form is None else form(*args, **keywords)
     instead = instead_of(f)
     if instead is not None:
         return instead(*args, **keywords)
@@ -55,7 +58,7 @@ def call_(f, /, *args, **keywords):
     method: Any = kind.__call__
     if type(method) is FunctionType and is_ours_to_write(method) and not is_registered(f):
         return call_(method, f, *args, **keywords)
-    return twin(f, (*args, *keywords.values()))(*args, **keywords)
+    return call_twin(f, args, keywords)
 
 
 def made(cls: type, args, keywords):
@@ -72,7 +75,10 @@ def made(cls: type, args, keywords):
 
 
 def method(owner, name: str, /, *args, **keywords):
-    return call_(getattr(owner, name), *args, **keywords)
+    y = call_(getattr(owner, name), *args, **keywords)
+    if isinstance(owner, jax.Array) and is_numpys(owner):
+        note_numpys(y)
+    return y
 
 
 def is_ours_to_write(f: FunctionType) -> bool:

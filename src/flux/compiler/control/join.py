@@ -8,7 +8,7 @@ of both sides apart.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -23,6 +23,7 @@ from flux.ad.cotangents import dense
 from flux.ad.indexed import Indexed
 from flux.compiler.containers import ARRAYS, Container, container_of
 from flux.compiler.control.doubles import note, originals
+from flux.compiler.control.written import is_numpys, note_numpys
 from flux.compiler.plan import same
 from flux.errors import StagingError, source_line
 from flux.ir.regions import Region, undefined
@@ -58,11 +59,12 @@ ABSENT = Absent()
 
 @dataclass
 class Out:
-    """Output number `index` of the trace that a value was made in."""
+    """Output number `index` of the trace that a value was made in; would NumPy have made it?"""
 
     __constant__ = True
     index: int
     kind: Any
+    numpys: bool = field(default=False, compare=False)
 
 
 @dataclass(eq=False)
@@ -80,6 +82,11 @@ class Slot:
     second: Any
     kind: Any
     path: str
+
+    def numpys(self) -> bool:
+        """Would NumPy have made it, on one side at least?"""
+        sides = self.first, self.second
+        return any([s.numpys if isinstance(s, Out) else is_numpys(s) for s in sides])
 
 
 @dataclass(eq=False)
@@ -163,7 +170,10 @@ def build(description, leaves, memo: dict[int, Any] | None = None):
     if key in memo:
         return memo[key]
     if isinstance(description, Slot):
-        return leaves[description]
+        leaf = leaves[description]
+        if description.numpys():
+            note_numpys(leaf)
+        return leaf
     if isinstance(description, Static):
         return description.value
     if isinstance(description, Both):
@@ -234,7 +244,8 @@ class Join:
             return value
         known = self.places.get(id(value))
         if known is None:
-            known = self.places[id(value)] = Out(len(self.outs), kind_of(value))
+            known = Out(len(self.outs), kind_of(value), is_numpys(value))
+            self.places[id(value)] = known
             self.outs.append(value)
             self.alive.append(value)
         return known

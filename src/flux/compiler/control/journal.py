@@ -19,7 +19,7 @@ from flux.compiler.containers import ATOMS, container_of, is_registered
 from flux.compiler.namespaces import global_names, is_users
 from flux.tree.objects import fields, set_field
 
-__all__ = ["Journal", "Names", "contents", "put"]
+__all__ = ["Journal", "Known", "Names", "contents", "put"]
 
 
 class Names:
@@ -105,6 +105,21 @@ def rule_names(count: int) -> frozenset[str]:
     return frozenset([f.__qualname__ for f in rules if not is_users(f.__code__.co_filename)])
 
 
+class Known(dict):
+    """The things of a journal by `id`."""
+
+    def __init__(self, journal: Journal):
+        super().__init__({id(thing): thing for thing in journal.things})
+        self.journal = journal
+
+    def references(self, thing) -> int:
+        """How many references to a thing the journal holds."""
+        if id(thing) not in self:
+            return 0
+        values = [value for _, values in self.journal.before for value in values]
+        return 3 + sum([value is thing for value in values])  # `things`, `seen` and this
+
+
 class Journal:
     """The mutable things that functions reach, with what they held when the journal was made.
 
@@ -116,7 +131,7 @@ class Journal:
         things: in the order met.
         before: of each, its keys and values.
         paths: of each, how it was reached.
-        known: the things by `id`.
+        known: the things by `id`, which can tell how often the journal refers to one.
         loose: the `id`s of things that only the values `given` reach.
     """
 
@@ -130,7 +145,7 @@ class Journal:
         self.walk(given)
         self.loose = {id(thing) for thing in self.things[firm:]}
         self.before = [contents(thing) for thing in self.things]
-        self.known = {id(thing): thing for thing in self.things}
+        self.known = Known(self)
 
     def walk(self, roots) -> None:
         waiting = [(root, "") for root in reversed(roots)]

@@ -15,6 +15,7 @@ from flux.compiler.control.doubles import scope
 from flux.compiler.control.join import Join, Static
 from flux.compiler.control.journal import Journal, put
 from flux.compiler.control.silence import silent
+from flux.compiler.control.written import block
 from flux.errors import StagingError, source_line
 from flux.ir.regions import Region, undefined
 
@@ -52,7 +53,7 @@ def traced(run: Callable, kinds, join: Join) -> Traced:
     """Trace `run(*arrays)`; it leaves the arrays that it hands over in `join.outs`."""
 
     def body(*arrays):
-        with scope():
+        with scope(), block(join.known):
             run(*arrays)
         return list(join.outs)
 

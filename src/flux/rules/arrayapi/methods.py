@@ -53,8 +53,7 @@ def know(xp: ModuleType) -> None:
 
 def know_kind(kind: type, xp: ModuleType) -> None:
     know(xp)
-    sharing.WATCHED.append((kind, refuse_shared))
-    sharing.CHECKS.pop(kind, None)
+    sharing.watch(kind, refuse_shared)
 
 
 FOR_KIND["know"] = know_kind

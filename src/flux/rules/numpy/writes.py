@@ -20,7 +20,7 @@ from flux.ad.runtime import call, carries
 from flux.ad.spaces import SPACES, Space, project
 from flux.errors import NotDifferentiable, user_line
 from flux.ir import prims
-from flux.ir.sharing import FRESH, VIEWS, WATCHED, is_kept
+from flux.ir.sharing import FRESH, VIEWS, is_kept, watch
 from flux.rules.numpy.forms import refused
 from flux.rules.numpy.indexing import has_arrays, whole
 from flux.rules.numpy.space import differs, project_array
@@ -76,7 +76,7 @@ def refuse_kept(x) -> None:
 
 
 inert(refuse_kept)
-WATCHED.append((ndarray, refuse_shared))
+watch(ndarray, refuse_shared)
 
 
 def update_item(y, index, value):

@@ -67,7 +67,7 @@ def shares_memory(x, base) -> bool:
     return users > 2 + (base is not None) or not storage.resizable()
 
 
-sharing.WATCHED.append((Tensor, refuse_shared))
+sharing.watch(Tensor, refuse_shared)
 
 
 def updated(y, index, value):

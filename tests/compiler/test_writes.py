@@ -1,0 +1,138 @@
+"""NumPy arrays that compiled functions change: right, or refused where others see them."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import flux
+
+NOW = (jnp.float32(0.25), jnp.float32(0.5))
+
+
+def in_one_side(x, y):
+    total = np.zeros(3) + 0.25
+    if y > 1:
+        pass
+    else:
+        total *= 2
+    return x + total.sum()
+
+
+def an_item_in_one_side(x, y):
+    total = np.zeros(3)
+    if y > 0:
+        total[1] = 2
+        total[1:] += 1
+    return x + total.sum()
+
+
+def a_row_in_one_side(x, y):
+    table = np.zeros((3, 2))
+    if y > 0:
+        table[1][0] = 2
+    return x + table.sum()
+
+
+def in_a_loop(x, y):
+    total = np.zeros(3)
+    while y < 3:
+        total[0] = total[0] + 1
+        total += y
+        y = y + 1
+    return x + total.sum()
+
+
+def traced_values(x, y):
+    total = np.zeros(3)
+    total[0] = y
+    total += x
+    return total.sum()
+
+
+FREE = [in_one_side, an_item_in_one_side, a_row_in_one_side, in_a_loop, traced_values]
+
+
+@pytest.mark.parametrize("f", FREE, ids=lambda f: f.__name__)
+def test_a_write_that_nobody_else_sees(f):
+    expected = f(*map(float, NOW))
+    np.testing.assert_allclose(flux.jit(f)(*NOW), expected, rtol=1e-6)
+    value, grads = flux.jit(lambda x, y: flux.withgradient(f, x, y))(*NOW)
+    np.testing.assert_allclose(value, expected, rtol=1e-6)
+    np.testing.assert_allclose(grads, flux.gradient(f, *map(float, NOW)), rtol=1e-6)
+
+
+def another_name(x, y):
+    total = np.zeros(3)
+    same = total
+    total[0] = y
+    return x + same.sum()
+
+
+def a_view(x, y):
+    table = np.zeros((3, 2))
+    row = table[1]
+    row[0] = y
+    return x + table.sum()
+
+
+def fill(array, value):
+    array[0] = value
+
+
+def a_callee(x, y):
+    total = np.zeros(3)
+    fill(total, y)
+    return x + total.sum()
+
+
+def another_name_in_a_branch(x, y):
+    total = np.zeros(3)
+    same = total
+    if y < 1:
+        total += 1
+    return x + same.sum()
+
+
+def another_name_in_a_loop(x, y):
+    total = np.zeros(3)
+    same = total
+    while y < 3:
+        total[0] = y
+        y = y + 1
+    return x + same.sum()
+
+
+def another_name_of_a_result(x, y):
+    wave = np.sin(x * jnp.ones(3))
+    same = wave
+    wave[0] = y
+    return same.sum()
+
+
+SEEN = [
+    another_name,
+    a_view,
+    a_callee,
+    another_name_in_a_branch,
+    another_name_in_a_loop,
+    another_name_of_a_result,
+]
+
+
+@pytest.mark.parametrize("f", SEEN, ids=lambda f: f.__name__)
+def test_a_write_that_others_see_is_refused(f):
+    with pytest.raises(flux.StagingError, match="others may see"):
+        flux.jit(f)(*NOW)
+    with pytest.raises(flux.StagingError, match="others may see"):
+        flux.jit(lambda x, y: flux.gradient(f, x, y))(*NOW)
+
+
+def test_the_array_of_the_caller_under_another_name():
+    def f(x):
+        h = x
+        h += 1
+        return h.sum()
+
+    with pytest.raises(flux.StagingError, match="the caller holds it"):
+        flux.jit(f)(np.ones(3, np.float32))
+    assert flux.jit(f)(jnp.ones(3)) == 6
