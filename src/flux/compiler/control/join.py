@@ -23,6 +23,7 @@ from flux.ad.cotangents import dense
 from flux.ad.indexed import Indexed
 from flux.compiler.containers import ARRAYS, Container, container_of
 from flux.compiler.control.doubles import note, originals
+from flux.compiler.control.journal import Known
 from flux.compiler.control.written import is_numpys, note_numpys
 from flux.compiler.plan import same
 from flux.errors import StagingError, source_line
@@ -202,6 +203,7 @@ class Join:
         doubles: by `id` of a description of an object, with it: the variable, and what else the
             object may be in plain Python.
         starts: of those, what they may be before the first iteration only.
+        statics: the descriptions of arrays that come from outside.
     """
 
     __constant__ = True
@@ -216,6 +218,7 @@ class Join:
         self.touched_first: set[int] = set()
         self.doubles: dict[int, tuple[Made, str, list]] = {}
         self.starts: dict[int, list] = {}
+        self.statics: list[Static] = []
         self.first_trace()
 
     def first_trace(self) -> None:
@@ -232,6 +235,12 @@ class Join:
     def second_trace(self) -> None:
         self.first_trace()
         self.side = "second"
+
+    def references(self, array) -> int:
+        """How many references to an array this holds, and the journal whose things it knows."""
+        own = [*self.alive, *[static.value for static in self.statics]]
+        journal = self.known.references(array) if isinstance(self.known, Known) else 0
+        return journal + sum([value is array for value in own])
 
     # -- leaves ----------------------------------------------------------------------------------
 
@@ -283,7 +292,10 @@ class Join:
 
     def described(self, value, path: str, carried: bool):
         if isinstance(value, ARRAYS):
-            return self.alone(value, path) if self.is_inner(value) else Static(value)
+            if self.is_inner(value):
+                return self.alone(value, path)
+            self.statics.append(Static(value))
+            return self.statics[-1]
         if id(value) in self.known:
             return Static(value)
         if type(value) is Either:

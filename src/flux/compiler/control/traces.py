@@ -53,7 +53,7 @@ def traced(run: Callable, kinds, join: Join) -> Traced:
     """Trace `run(*arrays)`; it leaves the arrays that it hands over in `join.outs`."""
 
     def body(*arrays):
-        with scope(), block(join.known):
+        with scope(), block(join):
             run(*arrays)
         return list(join.outs)
 

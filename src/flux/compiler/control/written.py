@@ -16,7 +16,6 @@ from contextlib import contextmanager
 import jax
 import numpy as np
 
-from flux.compiler.control.journal import Known
 from flux.errors import NotDifferentiable, StagingError, user_line
 
 __all__ = ["block", "callers", "guard", "guard_adjoint", "is_callers", "is_numpys", "is_outside",
@@ -74,10 +73,10 @@ def noting(operation: Callable, first=lambda result: result) -> Callable:
 
 
 @contextmanager
-def block(known: dict):
-    """Trace a block; `known` are the things that it reaches, by `id`."""
+def block(join):
+    """Trace a block whose results a `Join` joins; it knows the things that the block reaches."""
     before = getattr(LOCAL, "blocks", ())
-    LOCAL.blocks = (*before, known) if isinstance(known, Known) else before
+    LOCAL.blocks = (*before, join)
     try:
         yield
     finally:
@@ -88,9 +87,9 @@ def is_outside(array: np.ndarray) -> bool:
     """Was a NumPy array, or what it is a view of, made before a block that is traced?"""
     blocks = getattr(LOCAL, "blocks", ())
     while blocks and isinstance(array, np.ndarray):
-        if any([id(array) in known for known in blocks]):
+        if any([id(array) in join.known for join in blocks]):
             return True
-        array = array.base
+        array = array.base  # type: ignore[assignment]
     return False
 
 
@@ -104,7 +103,7 @@ def guard(x, text: str, place=None) -> None:
     from flux.rules.numpy import writes
 
     try:
-        ours = sum([known.references(x) for known in getattr(LOCAL, "blocks", ())])
+        ours = sum([join.references(x) for join in getattr(LOCAL, "blocks", ())])
         writes.refuse_shared(x, text, ours + (place is not None))
     except NotDifferentiable as error:
         LOCAL.guarded = x, str(error).splitlines()[0]
