@@ -211,6 +211,22 @@ def test_second_derivative_through_branches_and_bounded_loops():
     np.testing.assert_allclose(flux.jit(lambda x: flux.gradient(slope, x)[0])(x), expected, 1e-4)
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_a_branch_of_the_data_inside_one_that_is_known(training):
+    def f(x, y):
+        if training:
+            x = x if y > 0 else 1.5
+        elif y > 0:
+            x = y
+        else:
+            x = 0.5
+        return x
+
+    slopes = flux.jit(lambda x, y: flux.gradient(f, x, y))
+    for y in (2.0, -2.0):
+        assert slopes(jnp.float32(3), jnp.float32(y)) == flux.gradient(f, 3.0, y)
+
+
 def weighted(x, w, n):
     i = 0
     while i < n:

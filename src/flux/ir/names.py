@@ -9,6 +9,7 @@ from types import ModuleType
 from flux.ir import prims
 from flux.ir.program import UNDEFINED, Call, Const, Global, Move, Operand, Var, Where
 from flux.ir.scope import parameter_names
+from flux.ir.sharing import BUILTINS
 from flux.ir.state import State
 
 __all__ = ["Names"]
@@ -99,6 +100,8 @@ class Names(State):
             self.emit(Call((target,), prims.load_global, args, where))
             return target
         self.note_module(name)
+        if name in BUILTINS:
+            self.is_builtin(name)  # known to be so, for who may keep an array
         return Global(name)
 
     def read_cell(self, name: str, where: Where) -> Operand:

@@ -10,6 +10,7 @@ refuses if somebody else holds the array.
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable, Collection
 from typing import Any, TypeGuard
@@ -36,15 +37,15 @@ from flux.ir.program import (
 )
 
 __all__ = [
-    "BEFORE", "BELIEVED", "FRESH", "VIEWS", "guard", "guard_writes", "is_changeable", "is_kept",
-    "keep", "watch",
+    "BEFORE", "BELIEVED", "BUILTINS", "FRESH", "VIEWS", "guard", "guard_writes", "is_changeable",
+    "is_kept", "keep", "watch",
 ]  # fmt: skip
 
 WATCHED: list[tuple[type, Callable]] = []
 """Types whose values change in place, and what refuses a shared one."""
 BEFORE: list[Callable[[], None]] = []
 """What to run before the first question: it fills the sets below."""
-FRESH: set[Any] = set()
+FRESH: set[Any] = {f for f in vars(math).values() if callable(f)}
 """Functions of libraries whose result is new memory, and that keep no argument."""
 VIEWS: set[Any] = set()
 """Functions of libraries whose result may be the memory of their first argument."""
@@ -290,8 +291,8 @@ class Sharing:
         function = self.library_function(fn)
         if function is None:
             return "unknown"
-        copies = any(name == "copy" and is_true(value) for name, value in call.keywords)
-        if function in FRESH or (function in VIEWS and copies):
+        copies = [is_true(value) for name, value in call.keywords if name == "copy"]
+        if (function in FRESH and all(copies)) or (function in VIEWS and any(copies)):
             return "array"
         return "same" if function in VIEWS else "unknown"
 

@@ -30,8 +30,23 @@ def if_(test, then: Callable, orelse: Callable, region: Region) -> tuple:
     if type(test) is Either:
         test = test.test  # of the branch that is reversed
     if not isinstance(test, Tracer):
-        return (then if test else orelse)()
+        return own_records((then if test else orelse)(), region)
     return Branch(test, then, orelse, region).values()
+
+
+def own_records(values: tuple, region: Region) -> tuple:
+    """The results of a side that Python chose: its reverse is given what the side kept.
+
+    A branch inside of it may have left a record with two sides of its own, which `chosen` must not
+    take for the sides of this one.
+    """
+    if not any([type(values[place]) is Either for place in region.records]):
+        return values
+    kept = list(values)
+    for place in region.records:
+        if type(kept[place]) is Either:
+            kept[place] = Either(kept[place], kept[place])
+    return tuple(kept)
 
 
 class Branch:

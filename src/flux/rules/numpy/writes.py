@@ -32,8 +32,8 @@ given it: the variable, the parameter, and the argument of `getrefcount`."""
 
 FRESH.update(vars(np)[name] for name in vars(np) if isinstance(vars(np)[name], np.ufunc))
 FRESH.update(getattr(np, name) for name in """
-    zeros ones empty full zeros_like ones_like empty_like full_like arange linspace eye identity
-    copy tri tril triu diagflat tile repeat stack concatenate vstack hstack dstack
+    array zeros ones empty full zeros_like ones_like empty_like full_like arange linspace eye
+    identity copy tri tril triu diagflat tile repeat stack concatenate vstack hstack dstack
     column_stack sum mean prod max min cumsum cumprod dot matmul outer inner kron tensordot where
     clip round sort roll pad interp cross convolve var std""".split())  # fmt: skip
 VIEWS.update(getattr(np, name) for name in """
