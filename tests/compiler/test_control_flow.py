@@ -227,6 +227,37 @@ def test_a_branch_of_the_data_inside_one_that_is_known(training):
         assert slopes(jnp.float32(3), jnp.float32(y)) == flux.gradient(f, 3.0, y)
 
 
+def one_number_to_two_variables(x, y):
+    for _ in range(1):
+        if x > 0.3:
+            for z in [1, 2]:
+                z = y = x * y  # noqa: PLW2901
+    return y + 0 * z if x > 0.3 else y
+
+
+def one_cotangent_to_two_variables(x, y):
+    z = (x + y) * 2 if y > 0 else x * x
+    return z * 3
+
+
+def one_cotangent_to_the_second(x, y):
+    z = (x + y) * 2 if x > 0.3 else y * y
+    return z * 3
+
+
+@pytest.mark.parametrize(
+    "f",
+    [one_number_to_two_variables, one_cotangent_to_two_variables, one_cotangent_to_the_second],
+    ids=lambda f: f.__name__,
+)
+def test_what_is_one_array_on_one_side_only(f):
+    slopes = flux.jit(lambda x, y: flux.withgradient(f, x, y))
+    for x, y in ((0.25, 0.5), (0.5, -0.5)):
+        value, grads = slopes(jnp.float32(x), jnp.float32(y))
+        assert (value, grads) == flux.withgradient(f, x, y)
+        assert flux.jit(f)(jnp.float32(x), jnp.float32(y)) == f(x, y)
+
+
 def weighted(x, w, n):
     i = 0
     while i < n:

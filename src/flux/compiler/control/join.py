@@ -203,6 +203,7 @@ class Join:
         doubles: by `id` of a description of an object, with it: the variable, and what else the
             object may be in plain Python.
         starts: of those, what they may be before the first iteration only.
+        absent: the slots that the second side left empty.
         statics: the descriptions of arrays that come from outside.
     """
 
@@ -226,6 +227,7 @@ class Join:
         self.places: dict[int, Out] = {}
         self.memo: dict[Any, Any] = {}
         self.alive: list = []
+        self.absent: set[Slot] = set()
         self.partners: dict[int, Made] = {}
         self.links: list[tuple[Made, Made, Any]] = []
         self.side = "first"
@@ -333,16 +335,22 @@ class Join:
 
     def join_slot(self, slot: Slot, value, path: str):
         if value is undefined or (value is None and self.cotangents):
-            slot.second = ABSENT
-            return slot
+            return self.without_second(slot, path)
         if not (isinstance(value, ARRAYS) or type(value) in NUMBERS):
             raise self.differ(path, slot, value)
         joined = self.join_kinds(slot.kind, kind_of(value), path, slot, value)
         ref = self.reference(value)
-        if slot.second is not ABSENT and not is_same(slot.second, ref):
+        if slot in self.absent or not (slot.second is ABSENT or is_same(slot.second, ref)):
             slot = self.slot(slot.first, ref, joined, path)
         self.changed |= joined != slot.kind
         slot.second, slot.kind = ref, joined
+        return slot
+
+    def without_second(self, slot: Slot, path: str) -> Slot:
+        """A slot that the second side leaves empty; another that was the same array may not."""
+        if slot.second is not ABSENT:
+            slot = self.slot(slot.first, ABSENT, slot.kind, path)
+        self.absent.add(slot)
         return slot
 
     def join_kinds(self, a, b, path: str, first, value):
@@ -482,6 +490,8 @@ class Join:
 
     def or_zero(self, known, path: str):
         """A cotangent of the first side only: on the second it is zero."""
+        if isinstance(known, Slot):
+            return self.without_second(known, path)
         if isinstance(known, Made):
             return Made(known.shape, [self.or_zero(part, path) for part in known.parts])
         if isinstance(known, Static):
