@@ -295,7 +295,9 @@ def carries(value, depth: int = 4) -> bool:
         return False
     space = space_of(kind)
     if space is not None:
-        return space.zero(value) is not None
+        if space.zero(value) is not None:
+            return True
+        return space.items is not None and carries(space.items(value), depth)
     if kind in VALUE:
         return False
     if isinstance(value, list | tuple | set | frozenset):

@@ -11,7 +11,7 @@ from flux.ad.runtime import no_back, nothing
 from flux.ad.spaces import project
 from flux.rules.numpy import indexing, products, reductions, shapes, ufuncs  # noqa: F401
 from flux.rules.numpy.forms import no_rule, refused
-from flux.rules.numpy.space import INEXACT, differs
+from flux.rules.numpy.space import INEXACT, differs, is_opaque, lost
 
 # -- attributes ----------------------------------------------------------------------------------
 
@@ -74,6 +74,8 @@ def item(x, *places):
         nones = [None for _ in places]
         if ct is None or not differs(x):
             return (None, *nones)
+        if is_opaque(x):
+            return (lost(x), *nones)
         if not places:
             return (project(np.reshape(ct, x.shape), x), *nones)
         return (item_back(ct, x, index), *nones)
