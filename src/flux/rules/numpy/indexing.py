@@ -14,9 +14,10 @@ from flux.ad.indexed import SCATTER, Form, Indexed
 from flux.ad.registry import AUGMENTED, augments, inert
 from flux.ad.runtime import nothing
 from flux.ad.spaces import project
+from flux.ad.unknown import Unknown
 from flux.rules.numpy.forms import augmented_like, like, no_rule, refused, rule
 from flux.rules.numpy.reductions import kept
-from flux.rules.numpy.space import Lost, differs, lost, of_items
+from flux.rules.numpy.space import differs, lost, of_items
 
 NONE2 = (None, None)
 
@@ -51,7 +52,7 @@ def scatter(like, reads):
     if like.dtype.kind not in "fc":
         return lost(like)
     for _, ct in reads:
-        if type(ct) is Lost:
+        if isinstance(ct, Unknown):
             return ct
         if type(ct) in SCATTER and SCATTER[type(ct)] is not scatter:  # of another library
             return SCATTER[type(ct)](like, reads)

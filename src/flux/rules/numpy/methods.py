@@ -233,7 +233,7 @@ promote_types min_scalar_type common_type signbit count_nonzero digitize
 in1d isin indices ravel_multi_index unravel_index
 diag_indices diag_indices_from tril_indices triu_indices mask_indices ndindex ndenumerate
 may_share_memory shares_memory broadcast_shapes array2string array_repr array_str errstate geterr
-seterr printoptions set_printoptions save savez savetxt load loadtxt bool_ int8 int16 int32 int64
+seterr printoptions set_printoptions save savez savetxt load bool_ int8 int16 int32 int64
 uint8 uint16 uint32 uint64 intp packbits unpackbits base_repr binary_repr einsum_path
 hanning hamming blackman bartlett
 """

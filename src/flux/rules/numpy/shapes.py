@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from flux.ad.cotangents import dense
 from flux.ad.registry import AUGMENTED, inert
-from flux.ad.runtime import carries
+from flux.ad.runtime import carries, reading
 from flux.ad.spaces import project
 from flux.rules.containers import give_back, sequence
 from flux.rules.numpy.forms import like, refused, rule
@@ -436,6 +436,8 @@ inert(holds_numbers)
 for f in (np.array, np.asarray, np.asanyarray, np.asarray_chkfinite, np.astype, ndarray.astype,
           ndarray.copy, *INEXACT):  # fmt: skip
     AUGMENTED[f] = made_from(f)
+for f in (np.fromstring, np.frombuffer, np.loadtxt, np.genfromtxt):
+    AUGMENTED[f] = reading(f)
 rule(np.full, fill_value=lambda ct, y, fill_value, **_: ct)
 rule(np.full_like, fill_value=lambda ct, y, fill_value, **_: ct)
 

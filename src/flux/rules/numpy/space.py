@@ -9,7 +9,7 @@ import numpy as np
 from flux.ad.registry import AUGMENTED, inert
 from flux.ad.runtime import carries
 from flux.ad.spaces import LOOKUPS, MEMORIES, SPACES, VALUE, Space, project, space_of
-from flux.ad.unknown import Unknown
+from flux.ad.unknown import Unknown, of_text
 from flux.errors import NotDifferentiable, user_line
 
 __all__ = ["INEXACT", "NOT_ARRAYS", "apart", "differs", "is_opaque", "lost",
@@ -208,7 +208,14 @@ def apart(value, ct, store):
         for i, item in enumerate(value):
             store.add(value, i, apart(item, ct[i], store))
         return None
+    if is_text(value):
+        return of_text(ct)
     return project(ct, value) if differs(value) else None
+
+
+def is_text(value) -> bool:
+    """Is `value` a text, or an array of texts, that numbers may be read from?"""
+    return isinstance(value, str | bytes) or getattr(value, "dtype", FLOAT).kind in "SU"
 
 
 def of_items(value) -> bool:
@@ -216,7 +223,7 @@ def of_items(value) -> bool:
     return type(value) is list or type(value) is tuple
 
 
-inert(of_items)
+inert(of_items, is_text)
 AUGMENTED[summed_to] = lambda ct, shape: (
     summed_to(ct, shape),
     lambda again, store: (None if again is None else np.broadcast_to(again, ct.shape), None),
