@@ -257,6 +257,9 @@ TRAINING = {
     "loss of every example": (
         lambda: train(lambda m, x, y: (m(x) - y) ** 2), FluxError, "<lambda>|scalar|(6, 3)",
     ),
+    "data for validation": (
+        lambda: train(validation=3), ArgumentError, "train|`validation`|3|callbacks",
+    ),
     "a rate in quotes": (
         lambda: flux.schedules.cosine("0.1", 10), ArgumentError, "cosine|number|start|'0.1'",
     ),
@@ -265,6 +268,10 @@ TRAINING = {
 DATA = {
     "batches of 0": (
         lambda: flux.DataLoader(ones(6), batchsize=0), ArgumentError, "batchsize|at least 1|got 0",
+    ),
+    "batches of another name": (
+        lambda: flux.DataLoader(ones(6), batch_size="a"),
+        ArgumentError, "DataLoader|`batch_size`|'a'|batchsize=32",
     ),
     "batches of a half": (
         lambda: flux.DataLoader(ones(6), batchsize=2.5), ArgumentError, "batchsize|integer|2.5",
@@ -316,6 +323,10 @@ FUNCTIONS = {
         lambda: flux.jacobian(lambda x: x * x, 3), FluxError, "jacobian|floats|int",
     ),
     "jit of a number": (lambda: flux.jit(3), ArgumentError, "jit|function|got 3"),
+    "static arguments of a compiled function": (
+        lambda: flux.jit(abs, static_argnums=1),
+        ArgumentError, "jit|`static_argnums`|1|part of the program",
+    ),
     "unroll in words": (
         lambda: flux.jit(abs, unroll="yes"), ArgumentError, "jit|unroll|\"auto\"|'yes'",
     ),

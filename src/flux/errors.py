@@ -20,12 +20,13 @@ given, and a way out. `FluxError(what, where=..., hint=...)` puts them together.
 from __future__ import annotations
 
 import difflib
+import functools
 import linecache
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import FrameType, ModuleType
-from typing import Any
+from typing import Any, TypeVar, cast
 
 __all__ = [
     "ArgumentError",
@@ -46,6 +47,7 @@ __all__ = [
     "brief",
     "source_line",
     "suggests_names",
+    "told_options",
     "user_line",
 ]
 
@@ -273,6 +275,39 @@ def check_bool(who: str, name: str, value: Any) -> bool:
     raise ArgumentError(
         f"{who} expected True or False as {name}, and got {brief(value)}.", where=user_line()
     )
+
+
+F = TypeVar("F", bound=Callable)
+
+
+def told_options(who: str, **ways: str) -> Callable[[F], F]:
+    """Answer options that other libraries have, and the decorated function has not.
+
+    Args:
+        who: the function, in the user's terms.
+        ways: by the name of such an option, what is done here instead.
+
+    Raises: `ArgumentError` from the decorated function, where one of them is given.
+
+    >>> told_options("fill", colour="Say `color`.")(print)("x", colour=3)
+    Traceback (most recent call last):
+    flux.errors.ArgumentError: fill has no option `colour`, and got colour=3...
+    """
+
+    def decorated(function: F) -> F:
+        @functools.wraps(function)
+        def checked(*args, **options):
+            for name in ways.keys() & options.keys():
+                raise ArgumentError(
+                    f"{who} has no option `{name}`, and got {name}={brief(options[name])}.",
+                    where=user_line(),
+                    hint=ways[name],
+                )
+            return function(*args, **options)
+
+        return cast(F, checked)
+
+    return decorated
 
 
 ELSEWHERE = {

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
+from flux.ad.unknown import text_only
 from flux.ir import prims
 from flux.ir.analyse import PURE, active_variables, outer_variables, walk
 from flux.ir.program import (
@@ -190,6 +191,8 @@ class Adjoint:
             mask = tuple(self.is_active(a) for a in call.args)
             if fn.inert or (fn in PURE and not any(mask)):
                 out.append(call)
+                if fn in prims.TEXTS and any(var in self.active for var in call.targets):
+                    plan.steps.append(Step(call))
                 return
             if fn in prims.FOLLOW_SIDE.values():
                 out.append(Call((), prims.FOLLOW_AGAIN, call.args, where))
@@ -425,6 +428,9 @@ class Adjoint:
         operands: list[Operand] = [*call.args, *(value for _, value in call.keywords)]
         if not isinstance(call.fn, Prim) and self.is_active(call.fn):
             operands.insert(0, call.fn)
+        if call.fn in prims.TEXTS:
+            self.reverse_text(call, ct, operands, env)
+            return
         assert step.record is not None
         args = (ct, self.store)
         if not any(map(self.is_active, operands)):
@@ -434,6 +440,15 @@ class Adjoint:
         targets, later = self.receive(operands, env, lazy)
         self.out.append(Call(targets, step.record, args, call.where, unpack=True))
         for operand, part in later:
+            self.contribute(operand, part, env, call.where)
+
+    def reverse_text(self, call: Call, ct: Operand, operands: list[Operand], env: Env) -> None:
+        """The numbers in a text get no cotangent, or that which says that theirs is lost."""
+        if ct == NONE:
+            return
+        part = self.fresh("part")
+        self.out.append(Call((part,), Const(text_only, "text_only"), (ct,), call.where))
+        for operand in operands:
             self.contribute(operand, part, env, call.where)
 
     def result_cotangent(self, call: Call, env: Env) -> Operand:

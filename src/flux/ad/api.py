@@ -136,7 +136,8 @@ def one(y, f):
         if zero is not None:
             return zero + 1
     name = getattr(f, "__name__", type(f).__name__)
-    if isinstance(y, bool | int) or (space is not None and shape == () and not is_complex(y)):
+    scalar = space is not None and shape == () and not is_complex(y)
+    if isinstance(y, bool | int) or (scalar and not runtime.carries(y)):
         # A whole number is constant: every gradient is zero.
         return None
     kind = f"an array of shape {shape}" if space is not None and shape else type(y).__name__
@@ -413,7 +414,7 @@ def always_within():
 
 
 def cut(x):
-    return constant(x, {}), runtime.nothing(1)
+    return constant(x, {}), lambda ct, store: (None,)
 
 
 INERT.update([check_callable, check_places, constant, prepare, snapshot])

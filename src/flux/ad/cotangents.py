@@ -11,7 +11,9 @@ from types import BuiltinFunctionType, CellType, FunctionType, MethodType, Modul
 from typing import Any
 
 from flux.ad.indexed import Indexed, merge
+from flux.ad.registry import inert
 from flux.ad.spaces import IDENTITIES, MEMORIES, SPACES, project, space_of, zero_of
+from flux.errors import NotDifferentiable, user_line
 from flux.tree.objects import blank, fields, is_object, set_field
 
 __all__ = [
@@ -157,6 +159,8 @@ def gradient_of(value, ct, store, memo: dict[int, Any], made: dict[int, Any]):
         if hasattr(ct, "asked"):  # the cotangent that a library does not know: it raises
             ct.asked()  # pyright: ignore[reportAttributeAccessIssue]
         found = zero_of(value) if ct is None else own_memory(project(ct, value), made)
+        if found is None and space.items is not None:
+            refuse_items(space.items(value), store)
         return found if kind not in IDENTITIES else of_all_places(value, found, made)
     if isinstance(value, STATELESS):
         return None
@@ -177,6 +181,23 @@ def gradient_of(value, ct, store, memo: dict[int, Any], made: dict[int, Any]):
     if id(value) in made:
         return made[id(value)]
     return _container_gradient(value, store, memo, made)
+
+
+def refuse_items(items: list, store) -> None:
+    """Refuse that objects have cotangents in the store which an array holds and hides."""
+    memo: dict[int, Any] = {}
+    snapshot(items, memo)
+    owners = [owner for owner, _ in memo.values()]
+    cells = [cell for f in owners if isinstance(f, FunctionType) for cell in f.__closure__ or ()]
+    if any([store.of(owner) for owner in [*owners, *cells]]):
+        raise NotDifferentiable(
+            "the gradient of what an array of dtype object holds is not known.",
+            where=user_line(),
+            hint="Use a list.",
+        )
+
+
+inert(refuse_items)
 
 
 def of_all_places(parameter, part, made: dict[int, Any]):

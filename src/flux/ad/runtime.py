@@ -42,6 +42,7 @@ from flux.ad.scalars import (
     scalar_types,
 )
 from flux.ad.spaces import VALUE, project, space_of, zero_of
+from flux.ad.unknown import Text, of_text, text_only
 from flux.errors import NotDifferentiable, SourceError, user_line
 from flux.ir import prims
 from flux.ir.analyse import lower_collects, take_keywords
@@ -112,7 +113,7 @@ def _no_back(count: int) -> Callable:
     cts = (None,) * count
 
     def back(ct, store):
-        return cts
+        return (ct,) * count if type(ct) is Text else cts
 
     return back
 
@@ -141,6 +142,7 @@ def resolve(f) -> Callable:
     if inert:
         if f in DECLARED:
             users_own(getattr(f, "__name__", repr(f)))
+            return lambda *a, **k: (f(*a, **k), lambda ct, store: (None,) * (len(a) + len(k)))
         return no_back(f)
     kind = type(f)
     if kind is MethodType:
@@ -230,9 +232,46 @@ def _quiet(f) -> Callable:
         y = f(*args, **keywords)
         if carries(y) and any([carries(value) for value in values]):
             raise not_differentiable(f)
-        return y, nothing(len(values))
+        if carries(y):
+            return y, back_of_text(y, values)
+        return y, lambda ct, store: tuple([handed_to(v, text_only(ct), store) for v in values])
 
     return augmented
+
+
+def reading(f) -> Callable:
+    """The augmented form of a function that reads numbers from its arguments, texts or bytes."""
+
+    def augmented(*args, **keywords):
+        y = f(*args, **keywords)
+        return y, back_of_text(y, (*args, *keywords.values()))
+
+    return augmented
+
+
+def back_of_text(y, values) -> Callable:
+    """The pullback of reading `y` from the texts among `values`."""
+
+    def back(ct, store):
+        text = of_text(ct, y, store)
+        return tuple([handed_to(value, text, store) for value in values])
+
+    return back
+
+
+def handed_to(value, text, store):
+    """The cotangent of a `value` that a text was made of, or numbers are read from."""
+    if text is not None and isinstance(value, list):
+        for i in range(len(value)):
+            store.add(value, i, handed_to(value[i], text, store))
+        return None
+    if text is not None and isinstance(value, dict):
+        for key in value:
+            store.add(value, key, handed_to(value[key], text, store))
+        return None
+    if text is not None and isinstance(value, tuple):
+        return tuple([handed_to(item, text, store) for item in value])
+    return text
 
 
 def is_capturing(value) -> bool:
@@ -295,7 +334,9 @@ def carries(value, depth: int = 4) -> bool:
         return False
     space = space_of(kind)
     if space is not None:
-        return space.zero(value) is not None
+        if space.zero(value) is not None:
+            return True
+        return space.items is not None and carries(space.items(value), depth)
     if kind in VALUE:
         return False
     if isinstance(value, list | tuple | set | frozenset):

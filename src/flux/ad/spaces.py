@@ -22,10 +22,13 @@ class Space(NamedTuple):
             (an integer array).
         project: `project(ct, x)`, the cotangent `ct` brought to the shape (broadcast axes summed),
             dtype and realness of `x`; `None` if `x` carries none.
+        items: `items(x)`, the Python objects that an array holds; nothing can carry their
+            derivatives. `None` for a type whose values hold numbers only.
     """
 
     zero: Callable[[Any], Any]
     project: Callable[[Any, Any], Any]
+    items: Callable[[Any], list] | None = None
 
 
 SPACES: dict[type, Space] = {}

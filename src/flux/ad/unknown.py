@@ -7,7 +7,7 @@ from typing import Any
 from flux.ad.registry import inert
 from flux.errors import NotDifferentiable, user_line
 
-__all__ = ["Unknown", "unknown"]
+__all__ = ["Text", "Unknown", "of_text", "text_only", "unknown"]
 
 
 class Unknown:
@@ -44,4 +44,47 @@ def unknown(name: str, place: int) -> Unknown:
     )
 
 
-inert(unknown)
+class Text(Unknown):
+    """The cotangent of a text that a number was read from.
+
+    A text that was made of a number hands it on to that number, whose derivative is lost.
+    """
+
+    def __init__(self):
+        super().__init__(
+            NotDifferentiable(
+                "a number is read from a text that was made of a number: its derivative is lost.",
+                where=user_line(),
+                hint="Use the number itself, or flux.stop_gradient of it in the text.",
+            )
+        )
+
+    __getitem__ = Unknown.itself
+
+
+def of_text(ct, result: Any = None, store: Any = None) -> Text | None:
+    """The cotangent `Text` of what was read from, if a derivative is asked of what was read.
+
+    Args:
+        ct: the cotangent of what was read.
+        result: what was read, whose cotangents, if it is a list or dict, are in the store.
+        store: the store of the reverse pass.
+    """
+    return Text() if ct is not None or is_asked(result, store) else None
+
+
+def is_asked(result, store) -> bool:
+    """Has a list or dict, or one inside it, a cotangent in the store?"""
+    if not isinstance(result, list | dict):
+        return False
+    items = result if isinstance(result, list) else result.values()
+    slots = store.of(result).values()
+    return any([ct is not None for ct in slots]) or any([is_asked(item, store) for item in items])
+
+
+def text_only(ct) -> Text | None:
+    """`ct`, if it is that of a text that a number was read from."""
+    return ct if type(ct) is Text else None
+
+
+inert(unknown, of_text, text_only)

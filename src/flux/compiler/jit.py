@@ -28,7 +28,7 @@ from flux.compiler.plan import ARRAY_KINDS, Plan, same
 from flux.compiler.program import Program, inside
 from flux.compiler.staging import in_user_terms
 from flux.compiler.watched import run_watched
-from flux.errors import ArgumentError, brief, user_line
+from flux.errors import ArgumentError, brief, told_options, user_line
 
 __all__ = ["Jitted", "jit"]
 
@@ -36,6 +36,18 @@ MAX_PROGRAMS = 64
 ARGUMENT = re.compile(r"\[1\]\[\d+\]|\[2\]\['\w+'\]")
 
 
+STATIC = (
+    "Arrays are inputs; whatever else is given (an int, a string) is part of the program as it is: "
+    "leave the option away."
+)
+
+
+@told_options(
+    "jit",
+    static_argnums=STATIC,
+    static_argnames=STATIC,
+    donate_argnums="Say donate=True: the memory of the arrays that are written over is reused.",
+)
 def jit(
     f: Callable | None = None, *, unroll: bool | int | str = "auto", donate: bool = False
 ) -> Any:

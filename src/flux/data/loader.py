@@ -18,6 +18,7 @@ from flux.errors import (
     brief,
     check_bool,
     check_integer,
+    told_options,
     user_line,
 )
 from flux.random import generator
@@ -60,6 +61,7 @@ class DataLoader:
     DataLoader(5 examples, batchsize=2): 3 batches
     """
 
+    @told_options("DataLoader", batch_size="Say `batchsize`: DataLoader(data, batchsize=32).")
     def __init__(
         self,
         data: Any,

@@ -22,6 +22,7 @@ from flux.ir.program import (
     inputs_of,
     targets_of,
 )
+from flux.ir.texts import text_variables
 
 __all__ = [
     "active_variables",
@@ -134,12 +135,13 @@ PURE = frozenset(
 def active_variables(program: Program) -> set[Var]:
     """The variables that may carry a derivative: a fixpoint from the parameters."""
     active: set[Var] = set(program.params)
+    texts = text_variables(program)
 
     def carries(operand: Operand) -> bool:
         return isinstance(operand, Var) and operand in active
 
     def mark(var: Var, flag: bool) -> None:
-        if flag and not var.inert:
+        if flag and (not var.inert or var in texts):
             active.add(var)
 
     while True:
@@ -150,7 +152,8 @@ def active_variables(program: Program) -> set[Var]:
                     for target in targets_of(statement):
                         mark(target, any(map(carries, statement.args)))
                 case Call(fn=Prim(inert=True)):
-                    pass
+                    for target in texts.intersection(targets_of(statement)):
+                        mark(target, any(map(carries, statement.args)))
                 case Call() | Function():
                     for target in targets_of(statement):
                         mark(target, True)

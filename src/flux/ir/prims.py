@@ -17,6 +17,7 @@ __all__ = [
     "INERT_BUILTINS",
     "INPLACE",
     "TAKE_SIDE",
+    "TEXTS",
     "UNARY",
     "UNPACK_SIDE",
     "as_exception",
@@ -432,4 +433,6 @@ INERT_BUILTINS = {
     )
 }  # fmt: skip
 del INERT_BUILTINS["delattr"]
+TEXTS = frozenset([fstring, *[INERT_BUILTINS[name] for name in ("str", "repr", "format")]])
+"""Operations that make a text of numbers."""
 """Built-in functions whose result never carries a derivative; they are called as they are."""

@@ -42,6 +42,7 @@ from flux.ir.program import (
     While,
     inputs_of,
 )
+from flux.ir.texts import ERRORS
 
 __all__ = ["Control", "Region", "RegionWriter", "Undefined", "undefined"]
 
@@ -338,10 +339,6 @@ def globals_of(block: Block) -> list[Global]:
             operands = (statement.value,)
         found += [o for o in operands if isinstance(o, Global)]
     return found
-
-
-ERRORS = ("Error", "Exception", "Warning", "Exit", "Interrupt")
-"""How the names of exceptions end."""
 
 
 def messages_of(program: Program) -> set[Operand]:

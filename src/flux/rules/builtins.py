@@ -5,6 +5,7 @@ Most are told by an equivalent in plain Python (`as_python`), which is different
 
 from __future__ import annotations
 
+import ast
 import copy
 import dataclasses
 import functools
@@ -20,8 +21,19 @@ from typing import Any
 
 from flux.ad.cotangents import whole_of_partial
 from flux.ad.registry import AUGMENTED, CONSTRUCTORS, FINDERS, INERT_MODULES, augments, inert
-from flux.ad.runtime import call, carries, is_capturing, no_back, not_differentiable, nothing
+from flux.ad.runtime import (
+    back_of_text,
+    call,
+    carries,
+    is_capturing,
+    no_back,
+    not_differentiable,
+    nothing,
+    reading,
+)
 from flux.ad.spaces import project, space_of
+from flux.ad.unknown import of_text
+from flux.errors import NotDifferentiable, user_line
 from flux.rules.containers import (
     as_python,
     give_back,
@@ -41,7 +53,8 @@ def by_own_method(name, rule):
 
     def augmented(*args, **keywords):
         method = getattr(type(args[0]), name, None) if args else None
-        if type(method) is FunctionType and space_of(type(args[0])) is None:
+        own = type(method) is FunctionType and method.__module__ not in ("fractions", "numbers")
+        if own and space_of(type(args[0])) is None:
             return call(method, *args, **keywords)
         return rule(*args, **keywords)
 
@@ -54,7 +67,20 @@ def float_(x=0.0):
     def back(ct, store):
         return (project(ct, x),)
 
-    return y, back if space_of(type(x)) is not None else nothing(1)
+    return y, back if space_of(type(x)) is not None else back_of_text(y, (x,))
+
+
+for read in (float.fromhex, eval, ast.literal_eval):
+    AUGMENTED[read] = reading(read)
+
+
+@augments(float.as_integer_ratio)
+def as_integer_ratio(x):
+    raise NotDifferentiable(
+        "the whole numbers of `x.as_integer_ratio()` have no derivative.",
+        where=user_line(),
+        hint="Use the number itself, or flux.stop_gradient of it.",
+    )
 
 
 AUGMENTED[float] = by_own_method("__float__", float_)
@@ -68,7 +94,7 @@ def complex_(*parts):
         if ct is None:
             return (None,) * len(parts)
         if len(parts) == 1:
-            return (project(ct, parts[0]),)
+            return (of_text(ct) if isinstance(parts[0], str) else project(ct, parts[0]),)
         return project(ct.real, parts[0]), project((ct * 1j).real, parts[1])
 
     return y, back

@@ -16,6 +16,7 @@ from flux.ad.registry import AUGMENTED, augments, inert
 from flux.ad.runtime import call, call_value, carries, method_of_array, nothing
 from flux.ad.spaces import SPACES, space_of
 from flux.ad.store import instance_dict
+from flux.ad.unknown import Text
 from flux.errors import NotDifferentiable, user_line
 from flux.ir import prims
 from flux.ir.sharing import BELIEVED, keep
@@ -385,7 +386,30 @@ def inert_method(owner, name, args, keywords):
         from flux.ad.runtime import not_differentiable
 
         raise not_differentiable(getattr(owner, name))
-    return getattr(owner, name)(*args, **keywords), nothing(2 + len(args) + len(keywords))
+    y, count = getattr(owner, name)(*args, **keywords), 2 + len(args) + len(keywords)
+    if kind_of_text(owner) and any([isinstance(value, list | tuple) for value in (y, *args)]):
+        return y, text_back(y, args, count)
+    return y, nothing(count)
+
+
+def kind_of_text(value) -> bool:
+    return isinstance(value, str | bytes)
+
+
+def text_back(y, args, count):
+    """The pullback of a method of a text that cuts it into a list, or joins a list."""
+
+    def back(ct, store):
+        parts = list(store.of(y).values()) if type(y) is list else ct if type(ct) is tuple else [ct]
+        texts = [part for part in parts if type(part) is Text]
+        for arg in args if texts else ():
+            for i in range(len(arg)) if type(arg) is list else ():
+                store.add(arg, i, texts[0])
+        given = texts[0] if texts else None
+        cts = [(given,) * len(arg) if type(arg) is tuple else given for arg in args]
+        return (given, None, *cts, *[None for _ in range(count - 2 - len(args))])
+
+    return back
 
 
 def builtin_method(found, owner, bound, args, keywords):

@@ -13,7 +13,7 @@ from types import FunctionType
 
 from flux.ad.cotangents import dense
 from flux.ad.registry import AUGMENTED, inert
-from flux.ad.runtime import call, carries, not_differentiable
+from flux.ad.runtime import call, carries, not_differentiable, nothing
 from flux.ad.spaces import VALUE, project, space_of
 from flux.errors import NotDifferentiable, user_line
 from flux.ir import prims
@@ -419,8 +419,7 @@ def is_array_with(first, second) -> bool:
     return space_of(type(first)) is not None and space_of(type(second)) is None
 
 
-def _back_of_two(ct, store):
-    return NONE2
+_back_of_two = nothing(2)
 
 
 def _methods(name, reflected, a, b):

@@ -11,7 +11,15 @@ from inspect import isgeneratorfunction
 from types import FunctionType
 from typing import Any
 
-from flux.errors import ArgumentError, FluxError, NonFiniteLoss, brief, check_integer, user_line
+from flux.errors import (
+    ArgumentError,
+    FluxError,
+    NonFiniteLoss,
+    brief,
+    check_integer,
+    told_options,
+    user_line,
+)
 from flux.optim.optimiser import Optimiser, check_optimiser, matching
 from flux.train.history import History
 from flux.train.progress import Progress
@@ -21,6 +29,12 @@ from flux.train.step import RUNNING, as_batch, guarded_step, is_array
 __all__ = ["Run", "train"]
 
 
+VALIDATION = (
+    "Compute it in a callback, after each epoch: callbacks=[lambda run: print(loss(model, x, y))]."
+)
+
+
+@told_options("train", validation=VALIDATION, validation_data=VALIDATION)
 def train(
     loss: Callable,
     model,

@@ -15,7 +15,7 @@ from flux.ad.registry import AUGMENTED, inert
 from flux.ad.runtime import call, nothing
 from flux.ad.spaces import project
 from flux.errors import NotDifferentiable, user_line
-from flux.rules.numpy.space import apart, differs, of_items
+from flux.rules.numpy.space import apart, differs, is_opaque, lost, of_items
 
 __all__ = ["binary", "checked", "like", "names_of", "refused", "rule", "unary"]
 
@@ -85,6 +85,8 @@ def part_of(x, formula, values, store):
     """The cotangent of the argument `x` of a ufunc; `formula` is not asked if it carries none."""
     if not differs(x):
         return None
+    if is_opaque(x):
+        return lost(x)
     part = formula(*values)
     return apart(x, part_of_shape(part, x), store) if of_items(x) else project(part, x)
 
@@ -121,7 +123,9 @@ def augmented_by_name(f, names, formulas):
                 return (None,) * len(values)
             cts = []
             for name, value in values.items():
-                if name in formulas and differs(value):
+                if name in formulas and is_opaque(value):
+                    cts = [*cts, lost(value)]
+                elif name in formulas and differs(value):
                     part = project(formulas[name](ct, y, **arrays), arrays[name])
                     cts = [*cts, apart(value, part, store) if of_items(value) else part]
                 else:

@@ -14,9 +14,10 @@ from flux.ad.indexed import SCATTER, Form, Indexed
 from flux.ad.registry import AUGMENTED, augments, inert
 from flux.ad.runtime import nothing
 from flux.ad.spaces import project
+from flux.ad.unknown import Unknown
 from flux.rules.numpy.forms import augmented_like, like, no_rule, refused, rule
 from flux.rules.numpy.reductions import kept
-from flux.rules.numpy.space import differs, of_items
+from flux.rules.numpy.space import differs, lost, of_items
 
 NONE2 = (None, None)
 
@@ -28,7 +29,7 @@ def getitem(x, index):
     """`x[index]`: the cotangent is kept as a read until the whole is needed."""
 
     if x.dtype.kind not in "fc":
-        return x[index], nothing(2)
+        return x[index], nothing(2) if x.dtype.kind not in "OV" else no_read(x)
     form = Form(x.shape, x.dtype)
     if isinstance(index, ndarray):
         index = index.copy()
@@ -41,9 +42,18 @@ def getitem(x, index):
     return x[index], back
 
 
+def no_read(x):
+    """The pullback of a read of an array of objects."""
+    return lambda ct, store: (None if ct is None else lost(x), None)
+
+
 def scatter(like, reads):
     """Zeros of the shape of `like`, with all reads added at their places."""
+    if like.dtype.kind not in "fc":
+        return lost(like)
     for _, ct in reads:
+        if isinstance(ct, Unknown):
+            return ct
         if type(ct) in SCATTER and SCATTER[type(ct)] is not scatter:  # of another library
             return SCATTER[type(ct)](like, reads)
     return add_reads(np.zeros(like.shape, like.dtype), reads)

@@ -11,7 +11,7 @@ from flux.ad.runtime import no_back, nothing
 from flux.ad.spaces import project
 from flux.rules.numpy import indexing, products, reductions, shapes, ufuncs  # noqa: F401
 from flux.rules.numpy.forms import no_rule, refused
-from flux.rules.numpy.space import INEXACT, differs
+from flux.rules.numpy.space import INEXACT, differs, is_opaque, lost
 
 # -- attributes ----------------------------------------------------------------------------------
 
@@ -74,6 +74,8 @@ def item(x, *places):
         nones = [None for _ in places]
         if ct is None or not differs(x):
             return (None, *nones)
+        if is_opaque(x):
+            return (lost(x), *nones)
         if not places:
             return (project(np.reshape(ct, x.shape), x), *nones)
         return (item_back(ct, x, index), *nones)
@@ -231,7 +233,7 @@ promote_types min_scalar_type common_type signbit count_nonzero digitize
 in1d isin indices ravel_multi_index unravel_index
 diag_indices diag_indices_from tril_indices triu_indices mask_indices ndindex ndenumerate
 may_share_memory shares_memory broadcast_shapes array2string array_repr array_str errstate geterr
-seterr printoptions set_printoptions save savez savetxt load loadtxt bool_ int8 int16 int32 int64
+seterr printoptions set_printoptions save savez savetxt load bool_ int8 int16 int32 int64
 uint8 uint16 uint32 uint64 intp packbits unpackbits base_repr binary_repr einsum_path
 hanning hamming blackman bartlett
 """

@@ -87,7 +87,7 @@ def summing(f, fast, divisor, general):
 
         def back(ct, store):
             if ct is None or x.dtype.kind not in "fc":
-                return (None, None) if rest else NONE1
+                return (project(ct, x), None) if rest else (project(ct, x),)
             if divisor is not None:
                 ct = ct / divisor(x.shape, axis)
             part = spread(ct, x.shape, axis)

@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from flux.ad.cotangents import dense
 from flux.ad.registry import AUGMENTED, inert
-from flux.ad.runtime import carries
+from flux.ad.runtime import carries, reading
 from flux.ad.spaces import project
 from flux.rules.containers import give_back, sequence
 from flux.rules.numpy.forms import like, refused, rule
@@ -32,7 +32,7 @@ def reshaped(f):
 
         def back(ct, store):
             if ct is None or x.dtype.kind not in "fc":
-                return (None,) * (1 + len(rest))
+                return (project(ct, x), *[None for _ in rest])
             return (ct.reshape(x.shape), *[None for _ in rest])
 
         return y, back
@@ -246,7 +246,14 @@ def undo_pad(ct, y, array, pad_width, mode="constant", **_):
     return ct[tuple([slice(i, i + n) for i, n in zip(starts, np.shape(array), strict=True)])]
 
 
-rule(np.pad, array=undo_pad)
+def around(ct, y, array, pad_width, constant_values, mode="constant", **_):
+    """The cotangent of the constant that `np.pad` puts around."""
+    if np.ndim(constant_values):
+        raise refused("np.pad with a constant for each side", "Pad by np.concatenate.")
+    return np.sum(ct) - np.sum(undo_pad(ct, y, array, pad_width, mode))
+
+
+rule(np.pad, array=undo_pad, constant_values=around)
 
 
 # -- joining and cutting -------------------------------------------------------------------------
@@ -420,6 +427,8 @@ def made_from(f):
 
 def holds_numbers(value) -> bool:
     """Is there a number or array in `value` that carries a derivative?"""
+    if type(value) is ndarray and value.dtype.kind in "OV":
+        return False  # its own cotangent is `Lost`
     return any([holds_numbers(item) for item in value]) if of_items(value) else carries(value)
 
 
@@ -427,6 +436,8 @@ inert(holds_numbers)
 for f in (np.array, np.asarray, np.asanyarray, np.asarray_chkfinite, np.astype, ndarray.astype,
           ndarray.copy, *INEXACT):  # fmt: skip
     AUGMENTED[f] = made_from(f)
+for f in (np.fromstring, np.frombuffer, np.loadtxt, np.genfromtxt):
+    AUGMENTED[f] = reading(f)
 rule(np.full, fill_value=lambda ct, y, fill_value, **_: ct)
 rule(np.full_like, fill_value=lambda ct, y, fill_value, **_: ct)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from flux.ad.registry import AUGMENTED, inert
 from flux.rules.numpy.forms import binary, like, refused, rule, unary
-from flux.rules.numpy.space import INEXACT
+from flux.rules.numpy.space import INEXACT, is_opaque, lost
 from flux.rules.operators import LOGARITHMS, absolute
 
 LN2, LN10 = math.log(2), math.log(10)
@@ -141,6 +141,8 @@ def safe_log(a):
 
 def logarithm(a):
     """The logarithm of what is positive, 0 at zero and NaN below."""
+    if is_opaque(a):
+        return lost(a)
     return np.log(np.where(a > 0, a, np.where(a == 0, 1, np.nan)))
 
 

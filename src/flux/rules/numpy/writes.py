@@ -84,8 +84,7 @@ def update_item(y, index, value):
     if is_foreign(value):
         return AUGMENTED[prims.update_item, type(value)](y, index, value)
     refuse_kept(y)
-    if y.dtype.kind in "OV" and carries(value):
-        raise refused(f"an item of an array of dtype {y.dtype}", "Use a list or a dict.")
+    refuse_in_objects(y, value)
     if getrefcount(y) > LOCAL + 1 or shares_base(y):
         y = y.copy()
     y[index] = value
@@ -96,7 +95,7 @@ def update_item(y, index, value):
 
     def back(ct, store):
         if ct is None or not active:
-            return None, None, None
+            return ct, None, None
         ct, own = whole(ct, getrefcount(ct) <= LOCAL)
         part = None
         if gives:
@@ -105,6 +104,12 @@ def update_item(y, index, value):
         return zeroed(ct, index, own), None, part
 
     return y, back
+
+
+def refuse_in_objects(y, value) -> None:
+    """Refuse a number that has a derivative as an item of an array of objects or fields."""
+    if y.dtype.kind in "OV" and carries(value):
+        raise refused(f"an item of an array of dtype {y.dtype}", "Use a list or a dict.")
 
 
 def is_foreign(value) -> bool:
@@ -158,7 +163,7 @@ def whole_again(ct, own):
 AUGMENTED[whole] = whole_again
 AUGMENTED[prims.update_item, ndarray] = update_item
 AUGMENTED[zeroed] = zeroed_again
-inert(is_foreign, shares_base, written_last, getrefcount, form_of)
+inert(is_foreign, refuse_in_objects, shares_base, written_last, getrefcount, form_of)
 
 
 def setitem(x, index, value):
@@ -170,6 +175,7 @@ def setitem(x, index, value):
             hint="Make the array in the function, under a local name: `y = x.copy()`; or compute "
             "it as a whole with np.where or np.concatenate.",
         )
+    refuse_in_objects(x, value)
     x[index] = value
     return None, lambda ct, store: (None, None, None)
 
