@@ -33,6 +33,7 @@ from flux.compiler.control.builtins import (
     larger,
     message,
     range_,
+    refuse_raising,
     reversed_,
     smaller,
     truth,
@@ -56,6 +57,7 @@ from flux.compiler.control.loops import for_, while_
 from flux.compiler.control.records import Stacked, backwards, chosen
 from flux.compiler.control.twice import pullback_again
 from flux.compiler.control.written import guard_adjoint, is_numpys, note_numpys, noting
+from flux.compiler.staging import refuse_catching
 from flux.errors import user_line
 from flux.ir import prims, sharing
 from flux.ir.emit import Emitted, emit
@@ -294,10 +296,30 @@ CALLEES = {
 
 
 def attempt(raised, error, fn, /, *args, **keywords):
-    """Inside of a `try`."""
+    """Inside of a `try`; what the making of the program raises is not the user's to catch."""
+    if not raised:
+        refuse_raising(fn, args)
     with none_inside_try():
-        fn = fn if isinstance(fn, Prim) else twin(fn, args)
-        return AUGMENTED[prims.attempt](raised, error, fn, *args, **keywords)
+        augmented = None if raised else attempted_here(fn, args, keywords)
+        if augmented is None:
+            fn = fn if isinstance(fn, Prim) else twin(fn, args)
+            pair = AUGMENTED[prims.attempt](raised, error, fn, *args, **keywords)
+        else:
+            y, inner = augmented(*args, **keywords)
+            pair = (
+                (y, None, False),
+                lambda ct, store: (None, None, None, *inner(None if ct is None else ct[0], store)),
+            )
+    refuse_catching(pair[0][1])
+    return pair
+
+
+def attempted_here(fn, args, keywords):
+    """The augmented form of what is attempted, if it is special where a program is made."""
+    if not isinstance(fn, Prim):
+        return here(fn, args, keywords)
+    special = fn in PRIMS and fn not in AUGMENTED and has_traced(args)
+    return without(PRIMS[fn]) if special else None
 
 
 def method(owner, name, *args, **keywords):

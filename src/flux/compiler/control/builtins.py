@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import math
 import operator
 import types
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from flux.compiler.control.iterables import (
     several_staged,
     staged,
 )
+from flux.compiler.control.join import inside_try
 from flux.compiler.control.records import chosen, follow_side
 from flux.compiler.control.written import (
     guard,
@@ -37,7 +39,16 @@ from flux.compiler.control.written import (
 from flux.errors import StagingError, user_line
 from flux.ir import prims, sharing
 
-__all__ = ["PRIMAL", "PRIMS", "instead_of", "always_twin", "call_twin", "message", "twin"]
+__all__ = [
+    "PRIMAL",
+    "PRIMS",
+    "instead_of",
+    "always_twin",
+    "call_twin",
+    "message",
+    "refuse_raising",
+    "twin",
+]
 
 
 def has_traced(values) -> bool:
@@ -365,6 +376,21 @@ SPECIAL = {
     "prod": lambda items: jnp.prod(jnp.stack(list(items))),
     "fsum": lambda items: jnp.sum(jnp.stack(list(items))),
 }
+
+
+RAISING = frozenset([
+    getattr(math, name) for name in """
+    acos acosh asin atanh cosh exp exp2 expm1 fmod gamma lgamma log log10 log1p log2 pow remainder
+    sinh sqrt
+    """.split() if hasattr(math, name)
+])  # fmt: skip
+"""Functions of `math` that raise an error where JAX's give nan or inf."""
+
+
+def refuse_raising(f, values) -> None:
+    """Refuse a function inside of a `try` that would raise an error for some data."""
+    if isinstance(f, types.BuiltinFunctionType) and f in RAISING and has_traced(values):
+        raise inside_try(user_line())
 
 
 def twin(f, values) -> Any:

@@ -17,13 +17,21 @@ from flux.ad.adjoint import REVERSED
 from flux.ad.higher import Checkpointed
 from flux.compiler.containers import is_registered
 from flux.compiler.control.branches import if_
-from flux.compiler.control.builtins import PRIMAL, PRIMS, call_twin, instead_of, message
+from flux.compiler.control.builtins import (
+    PRIMAL,
+    PRIMS,
+    call_twin,
+    instead_of,
+    message,
+    refuse_raising,
+)
 from flux.compiler.control.checks import none_inside_try
 from flux.compiler.control.draws import refuse_draw
 from flux.compiler.control.loops import for_, while_
 from flux.compiler.control.records import backwards
 from flux.compiler.control.written import is_numpys, note_numpys
 from flux.compiler.namespaces import is_users
+from flux.compiler.staging import refuse_catching
 from flux.errors import PACKAGE, FluxError
 from flux.ir import prims
 from flux.ir.emit import bind, emit
@@ -94,8 +102,12 @@ def is_written(filename: str) -> bool:
 def attempt(raised, error, fn, /, *args, **keywords):
     """Call a function inside of a `try`."""
     instead = CONTROL.prims.get(fn) if isinstance(fn, Prim) else functools.partial(call_, fn)
+    if not raised:
+        refuse_raising(fn, args)
     with none_inside_try():
-        return prims.attempt.fn(raised, error, instead or fn, *args, **keywords)
+        found = prims.attempt.fn(raised, error, instead or fn, *args, **keywords)
+    refuse_catching(found[1])
+    return found
 
 
 # -- how a function is written ---------------------------------------------------------------------

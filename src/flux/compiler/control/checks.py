@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from flux.compiler.control.join import inside_try
 from flux.compiler.namespaces import is_users
+from flux.compiler.staging import is_of_making
 from flux.errors import FluxError, user_line
 
 __all__ = ["Checks", "collected", "current", "is_collecting",
@@ -90,7 +91,7 @@ def none_inside_try():
 
 def is_users_error(error: BaseException) -> bool:
     """Did a line of the user's raise it, and not the making of the program?"""
-    if isinstance(error, FluxError) or not isinstance(error, Exception):
+    if not isinstance(error, Exception) or isinstance(error, FluxError) or is_of_making(error):
         return False
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
