@@ -1,5 +1,6 @@
 """What a compiled function does is what plain Python does, or it is refused: one program each."""
 
+import itertools
 import math
 
 import jax.numpy as jnp
@@ -52,3 +53,95 @@ def test_conversions_in_a_try_have_their_derivatives():
         return v
 
     assert flux.jit(lambda x: flux.gradient(f, x))(NOW[0])[0] == 3
+
+
+# -- iterators advance while the program is made ---------------------------------------------------
+
+
+def taken_on_one_path(x, y):
+    items = iter([x, y, 1.0])
+    z = next(items) if y > 1 else y
+    return z + sum(items)
+
+
+def taken_in_a_loop(x, y):
+    items = iter([1.0, 2.0, 3.0])
+    while y < 4:
+        y = y + next(items) * x
+    return y
+
+
+def left_over(x, y):
+    items = iter([x, y, 1.0])
+    for v in items:
+        if v > 1:
+            break
+    return sum(items)
+
+
+def counted(log, v):
+    log[0] = log[0] + 1
+    return v
+
+
+def by_a_generator(x, y):
+    log = [0.0]
+    for v in (counted(log, v) for v in (x, y, 1.0)):
+        if v > 1:
+            break
+    return log[0] * x
+
+
+def by_map(x, y):
+    log = [0.0]
+    found = any(map(lambda v: counted(log, v) > 1, [x, y, 1.0]))
+    return log[0] * x if found else x
+
+
+def twice_through(x, y):
+    pairs = zip(jnp.arange(3.0), jnp.ones(3) * y, strict=True)
+    total = x
+    for a, b in pairs:
+        total = total + a * b
+    for _ in pairs:
+        total = total * 2
+    return total
+
+
+def without_end(x, y):
+    for i in itertools.count():
+        if x * i > y:
+            break
+    return x * i
+
+
+ITERATORS = [
+    taken_on_one_path,
+    taken_in_a_loop,
+    left_over,
+    by_a_generator,
+    by_map,
+    twice_through,
+    without_end,
+]
+
+
+@pytest.mark.parametrize("f", ITERATORS, ids=lambda f: f.__name__)
+def test_items_that_only_the_data_ask_for_are_refused(f):
+    with pytest.raises(flux.StagingError):
+        flux.jit(f)(*NOW)
+    with pytest.raises((flux.StagingError, flux.NotDifferentiable)):
+        flux.jit(lambda x, y: flux.gradient(f, x, y))(*NOW)
+
+
+def test_an_iterator_of_the_caller_is_not_taken_from():
+    items = iter([1.0, 2.0])
+    with pytest.raises(flux.StagingError, match="of the caller"):
+        flux.jit(lambda x: x * next(items))(NOW[0])
+
+
+def test_a_count_in_zip_starts_where_it_stands():
+    def f(x):
+        return sum(i * v for i, v in zip(itertools.count(5, 2), x))  # noqa: B905
+
+    assert flux.jit(f)(jnp.ones(3)) == 5 + 7 + 9

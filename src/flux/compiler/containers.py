@@ -396,6 +396,8 @@ def container_of(value) -> Container | None:
             return container(value)
     if type(value) is SimpleNamespace or (is_object(value) and not is_opaque(type(value))):
         return ObjectOf(value)
+    if hasattr(type(value), "__next__"):
+        return None
     if not jax.tree_util.treedef_is_leaf(jax.tree.structure(value)):
         return PytreeOf(value)
     return None

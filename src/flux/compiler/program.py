@@ -15,6 +15,7 @@ from flux.compiler.control.adjoints import adjoints
 from flux.compiler.control.calls import call_
 from flux.compiler.control.checks import Checks, collected, is_collecting
 from flux.compiler.control.doubles import check_results, doubles
+from flux.compiler.control.iterators import advanced, is_iterator, position, same_position, spending
 from flux.compiler.control.options import Options, using
 from flux.compiler.control.written import callers
 from flux.compiler.explain import change_of_shape, say
@@ -43,7 +44,14 @@ jax.tree_util.register_pytree_node(
 @contextmanager
 def making(options: Options, numpy_inputs: list):
     """A program is being made: how its loops are treated, the errors that it may raise."""
-    with using(options), callers(numpy_inputs), adjoints(), doubles(), collected() as checks:
+    with (
+        using(options),
+        callers(numpy_inputs),
+        spending(),
+        adjoints(),
+        doubles(),
+        collected() as checks,
+    ):
         yield checks
 
 
@@ -109,8 +117,11 @@ class Program:
         if os.environ.get("FLUX_EXPLAIN"):
             self.explain(leaves)
         (function, args, keywords), copies = rebuild(self.plan, leaves)
+        iterators = [(v, position(v)) for v in self.plan.fixed.values() if is_iterator(v)]
         with making(self.options, self.numpy_inputs(leaves)) as checks:
             result = call_(function, *args, **keywords)
+            if not all([same_position(place, position(v)) for v, place in iterators]):
+                raise advanced("of the caller gives an item")
             check_results(copies, result)
         outcome = describe(self.plan, copies, leaves, result)
         outputs, finish = outcome.outputs, outcome.finish

@@ -52,6 +52,7 @@ from flux.compiler.control.iterables import (
     Turned,
     staged,
 )
+from flux.compiler.control.iterators import not_spent
 from flux.compiler.control.join import Either
 from flux.compiler.control.loops import for_, while_
 from flux.compiler.control.records import Stacked, backwards, chosen
@@ -121,7 +122,10 @@ class Pairs(Sequence):
 
 def items(iterable):
     """Pairs of an item and its pullback."""
+    not_spent(iterable)
     found = None if isinstance(iterable, Stacked) else staged(iterable)
+    if found is not None:
+        found.begin()
     return runtime.items(iterable) if found is None else Pairs(found)
 
 
@@ -244,6 +248,7 @@ def staged_among(args) -> bool:
 
 def call(f, /, *args, **keywords):
     """As the run time's `call`, of a function that becomes a part of a compiled program."""
+    not_spent(*args)
     if f is runtime.call:  # a second differentiation
         args = (twin(args[0], args[1:]), *args[1:])
     elif f is map or f is functools.reduce or f is filter:

@@ -21,12 +21,16 @@ from flux.compiler.control.iterables import (
     Counting,
     Mapped,
     Numbered,
+    Sequence,
     Together,
     Turned,
     several_staged,
     staged,
 )
+from flux.compiler.control.iterators import advanced, rest_of
 from flux.compiler.control.join import inside_try
+from flux.compiler.control.journal import changes
+from flux.compiler.control.options import MOST_UNROLLED
 from flux.compiler.control.records import chosen, follow_side
 from flux.compiler.control.written import (
     guard,
@@ -305,13 +309,27 @@ def extreme(python: Callable, of_two: Callable, of_array: Callable):
 
 
 def truth_of_all(python: Callable, of_two: Callable):
+    """`any` or `all`: what comes after the first traced item is taken in any case."""
+
     def function(items):
-        items = list(items)
-        if not has_traced(items):
-            return python(items)
-        return functools.reduce(of_two, [truth(item) for item in items])
+        waiting, found = iter(items), []
+        for item in waiting:
+            found.append(item)
+            if has_traced((item,)):
+                plain = waiting is not items and isinstance(items, list | tuple)
+                found += waiting if plain else rest_of(waiting, changes, MOST_UNROLLED)
+                return functools.reduce(of_two, [truth(item) for item in found])
+            if python(found) is not python([]):
+                break
+        return python(found)
 
     return function
+
+
+def next_(*args):
+    if isinstance(args[0], Sequence):
+        raise advanced("over an array gives a single item")
+    return next(*args)
 
 
 def sum_(items, start=0):
@@ -332,6 +350,7 @@ FUNCTIONS: dict[Any, Callable] = {
     enumerate: enumerate_,
     reversed: reversed_,
     range: range_,
+    next: next_,
     bool: truth,
     int: int_,
     float: float_,

@@ -27,6 +27,7 @@ from flux.compiler.control.builtins import (
 )
 from flux.compiler.control.checks import none_inside_try
 from flux.compiler.control.draws import refuse_draw
+from flux.compiler.control.iterators import not_spent
 from flux.compiler.control.loops import for_, while_
 from flux.compiler.control.records import backwards
 from flux.compiler.control.written import is_numpys, note_numpys
@@ -47,6 +48,7 @@ ROOMS = tuple(PACKAGE + room for room in ("layers", "losses"))
 
 def call_(f, /, *args, **keywords):
     """Call a function; one of the user's is written as a part of the program."""
+    not_spent(*args)
     kind = type(f)
     if kind is FunctionType:
         form = form_of(f)

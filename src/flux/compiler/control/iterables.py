@@ -5,6 +5,7 @@ The number of an item may be traced. `length` is an `int`, or traced where only 
 
 from __future__ import annotations
 
+import ast
 import itertools
 from typing import Any
 
@@ -13,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.core import Tracer
+
+from flux.errors import StagingError, user_line
 
 __all__ = ["Counting", "Mapped", "Numbered", "Rows", "Sequence", "Together", "Turned", "staged"]
 
@@ -40,15 +43,48 @@ class Sequence:
 
     def __len__(self):
         if isinstance(self.length, Tracer):
-            raise TypeError("the length of this sequence depends on the data")
+            raise StagingError(
+                "A list or length of items whose number only the data decide cannot be part of a "
+                "compiled program.",
+                where=user_line(),
+                hint="Go over them with `for`, or use an array of the greatest length and a count.",
+            )
         return self.length
 
     def __iter__(self):
+        self.begin()
+        return self.each()
+
+    def begin(self) -> None:
+        """Somebody goes through the items."""
+
+    def each(self):
         for index in range(len(self)):
             yield self.item(index)
 
     def __getitem__(self, index):
         return self.item(index)
+
+
+class Once(Sequence):
+    """What is an iterator of Python's: one can go through it once."""
+
+    begun = False
+
+    def begin(self):
+        if self.begun:
+            raise StagingError(
+                "What `zip`, `enumerate`, `reversed` or `map` made of arrays is gone through a "
+                "second time: plain Python would go on where it stopped.",
+                where=user_line(),
+                hint="Make it anew for each loop, or go over the array itself.",
+            )
+        self.begun = True
+        for items in self.inner():
+            items.begin()
+
+    def inner(self) -> list[Sequence]:
+        raise NotImplementedError
 
 
 class Rows(Sequence):
@@ -88,7 +124,19 @@ class Counting(Sequence):
         return self.start + index * self.step
 
 
-class Numbered(Sequence):
+class Counted(Sequence):
+    """`itertools.count(start, step)`."""
+
+    length = 2**30
+
+    def __init__(self, start, step):
+        self.start, self.step = start, step
+
+    def item(self, index):
+        return self.start + index * self.step
+
+
+class Numbered(Once):
     """`enumerate(items, start)`."""
 
     def __init__(self, items: Sequence, start=0):
@@ -97,6 +145,9 @@ class Numbered(Sequence):
     @property
     def bound(self):
         return self.items.bound
+
+    def inner(self):
+        return [self.items]
 
     def item(self, index):
         return self.start + index, self.items.item(index)
@@ -108,7 +159,7 @@ class Numbered(Sequence):
         return self.start + index, self.items.item_of(index, rows)
 
 
-class Together(Sequence):
+class Together(Once):
     """`zip(*several)`."""
 
     def __init__(self, several: list[Sequence]):
@@ -123,6 +174,9 @@ class Together(Sequence):
     def bound(self):
         bounds = [items.bound for items in self.several]
         return min([b for b in bounds if b is not None], default=None)
+
+    def inner(self):
+        return self.several
 
     def item(self, index):
         return tuple([items.item(index) for items in self.several])
@@ -139,7 +193,7 @@ class Together(Sequence):
         return tuple(found)
 
 
-class Turned(Sequence):
+class Turned(Once):
     """`reversed(items)`."""
 
     def __init__(self, items: Sequence):
@@ -148,6 +202,9 @@ class Turned(Sequence):
     @property
     def bound(self):
         return self.items.bound
+
+    def inner(self):
+        return [self.items]
 
     def item(self, index):
         return self.items.item(self.length - 1 - index)
@@ -160,11 +217,14 @@ class Turned(Sequence):
         return self.items.item_of(self.length - 1 - index, rows)
 
 
-class Mapped(Sequence):
+class Mapped(Once):
     """`map(f, *several)`."""
 
     def __init__(self, function, several: Sequence):
         self.function, self.several, self.length = function, several, several.length
+
+    def inner(self):
+        return [self.several]
 
     def item(self, index):
         return self.function(*self.several.item(index))
@@ -199,4 +259,11 @@ def several_staged(values, strict: bool) -> list[Sequence] | None:
     lengths = {s.length for s in found if s is not None and isinstance(s.length, int)}
     if strict and len(lengths) > 1:
         raise ValueError("zip() arguments have different lengths")
-    return [Counting(0, 2**30) if s is None else s for s in found]
+    return [counting(v) if s is None else s for s, v in zip(found, values, strict=True)]
+
+
+def counting(count: itertools.count) -> Sequence:
+    """An `itertools.count` as a sequence; it must not be counted on with afterwards."""
+    numbers = str(count)[len("count(") : -1].split(", ")
+    start, step = [*map(ast.literal_eval, numbers), 1][:2]
+    return Counted(start, step)
