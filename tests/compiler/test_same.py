@@ -4,6 +4,7 @@ import itertools
 import math
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import flux
@@ -145,3 +146,57 @@ def test_a_count_in_zip_starts_where_it_stands():
         return sum(i * v for i, v in zip(itertools.count(5, 2), x))  # noqa: B905
 
     assert flux.jit(f)(jnp.ones(3)) == 5 + 7 + 9
+
+
+# -- functions of Python's and of `math` that JAX's differ from ------------------------------------
+
+
+def remainders(x, y):
+    return math.remainder(x * 7, y) + math.fmod(-x * 7, y)
+
+
+def logarithms(x, y):
+    return math.log(x, 3) + math.log(y, x) + math.log(x)
+
+
+def gamma_function(x, y):
+    return math.gamma(x - 2) + math.gamma(y)
+
+
+def products(x, y):
+    return math.prod([x, y], start=3) + math.dist([x, y], [1.0, 2.0])
+
+
+def closeness(x, y):
+    return (
+        1.0 * math.isclose(x, x + 1e-6) + 2.0 * math.isclose(x, y, rel_tol=0.9) + 4.0 * (x < y) * x
+    )
+
+
+TWINS = [remainders, logarithms, gamma_function, products, closeness]
+
+
+@pytest.mark.parametrize("f", TWINS, ids=lambda f: f.__name__)
+def test_functions_of_math(f):
+    def slope(i):
+        step = [h * (k == i) for h, k in ((1e-3, 0), (1e-3, 1))]
+        plus, minus = ([float(v) + s * h for v, h in zip(NOW, step, strict=True)] for s in (1, -1))
+        return (f(*plus) - f(*minus)) / 2e-3
+
+    np.testing.assert_allclose(flux.jit(f)(*NOW), f(*map(float, NOW)), rtol=1e-5)
+    grads = flux.jit(lambda x, y: flux.gradient(f, x, y))(*NOW)
+    wanted = [slope(0), slope(1)]
+    np.testing.assert_allclose([0.0 if g is None else g for g in grads], wanted, rtol=1e-3)
+
+
+def test_the_largest_item_is_the_one_that_python_finds():
+    ties, odd = jnp.asarray([1.0, 2.0, 2.0]), jnp.asarray([1.0, jnp.nan, 0.5])
+    assert flux.jit(lambda x: flux.gradient(max, x))(ties)[0].tolist() == [0, 1, 0]
+    assert flux.jit(lambda x: (max(x), min(x)))(odd) == (1.0, 0.5)
+    assert np.isnan(flux.jit(max)(odd[1:]))
+
+
+@pytest.mark.parametrize("text", [str, repr, lambda x: "%s" % x])  # noqa: UP031
+def test_a_text_of_data_is_refused(text):
+    with pytest.raises(flux.StagingError, match="A text of a value"):
+        flux.jit(lambda x: x * len(text(x)))(NOW[0])

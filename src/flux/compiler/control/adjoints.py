@@ -22,6 +22,7 @@ from flux.ad.own import users_own
 from flux.ad.registry import AUGMENTED
 from flux.ad.runtime import nothing
 from flux.ad.spaces import project
+from flux.compiler.control import twins
 from flux.compiler.control.branches import if_, made_twice
 from flux.compiler.control.builtins import (
     PRIMS,
@@ -216,8 +217,8 @@ AUGMENTED_HERE = {
     float: of_one(float_),
     any: without(truth_of_all(any, jnp.logical_or)),
     all: without(truth_of_all(all, jnp.logical_and)),
-    max: extreme_again(max, larger, jnp.max),
-    min: extreme_again(min, smaller, jnp.min),
+    max: extreme_again(max, larger, twins.largest),
+    min: extreme_again(min, smaller, twins.smallest),
 }
 
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from flux.compiler.control import twins
 from flux.compiler.control.doubles import is_, is_not
 from flux.compiler.control.growth import STACKING, stack
 from flux.compiler.control.iterables import (
@@ -91,6 +92,32 @@ def float_(*args):
     return float(*args)
 
 
+def no_text() -> StagingError:
+    return StagingError(
+        "A text of a value that only the data decide cannot be part of a compiled program.",
+        where=user_line(),
+        hint="Print it with flux.show, or return the value; an error may have an f-string.",
+    )
+
+
+def text_of(python: Callable):
+    """`str`, `repr`, `format` or `ascii`."""
+
+    def function(*args, **options):
+        if has_traced(args):
+            raise no_text()
+        return python(*args, **options)
+
+    return function
+
+
+def percent(a, b):
+    """`a % b`, of numbers, or of a text and what goes into it."""
+    if isinstance(a, str) and has_traced((b,)):
+        raise no_text()
+    return operator.mod(a, b)
+
+
 def fstring(*parts):
     """Text; values come in triples with a conversion and a format."""
     text = ""
@@ -98,11 +125,7 @@ def fstring(*parts):
         if conversion is None:
             text += value
         elif isinstance(value, Tracer):
-            raise StagingError(
-                "A text of a value that only the data decide cannot be part of a compiled program.",
-                where=user_line(),
-                hint="Print it with flux.show, or return the value.",
-            )
+            raise no_text()
         else:
             shown = {-1: lambda v: v, 114: repr, 115: str, 97: ascii}[conversion](value)
             text += format(shown, spec)
@@ -243,6 +266,7 @@ PRIMAL: dict[prims.Prim, Callable] = {
     sharing.guard: guard,
     prims.getitem: noting(prims.getitem.fn),
     **{p: noting(p.fn) for p in (*prims.BINARY.values(), *prims.UNARY.values())},
+    prims.BINARY[ast.Mod]: noting(percent),
     **{p: in_place(p, prims.BINARY[kind]) for kind, p in prims.INPLACE.items()},
 }
 """In programs only: the adjoints have rules for these."""
@@ -351,6 +375,7 @@ FUNCTIONS: dict[Any, Callable] = {
     reversed: reversed_,
     range: range_,
     next: next_,
+    **{python: text_of(python) for python in (str, repr, format, ascii)},
     bool: truth,
     int: int_,
     float: float_,
@@ -359,8 +384,8 @@ FUNCTIONS: dict[Any, Callable] = {
     functools.reduce: reduce_,
     sum: sum_,
     sorted: sorted_,
-    max: extreme(max, larger, jnp.max),
-    min: extreme(min, smaller, jnp.min),
+    max: extreme(max, larger, twins.largest),
+    min: extreme(min, smaller, twins.smallest),
     any: truth_of_all(any, jnp.logical_or),
     all: truth_of_all(all, jnp.logical_and),
 }
@@ -391,8 +416,12 @@ SPECIAL = {
     "erf": jax.scipy.special.erf,
     "erfc": jax.scipy.special.erfc,
     "lgamma": jax.scipy.special.gammaln,
-    "gamma": lambda x: jnp.exp(jax.scipy.special.gammaln(x)),
-    "prod": lambda items: jnp.prod(jnp.stack(list(items))),
+    "gamma": jax.scipy.special.gamma,
+    "prod": twins.prod,
+    "log": twins.log,
+    "remainder": twins.remainder,
+    "isclose": twins.isclose,
+    "dist": twins.dist,
     "fsum": lambda items: jnp.sum(jnp.stack(list(items))),
 }
 
