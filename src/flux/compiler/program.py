@@ -136,7 +136,7 @@ class Program:
     def numpy_inputs(self, leaves) -> list:
         kinds = [leaf.kind for leaf in self.plan.leaves]
         pairs = zip(kinds, leaves, strict=True)
-        return [leaf for kind, leaf in pairs if issubclass(kind, np.ndarray)]
+        return [leaf for kind, leaf in pairs if issubclass(kind, np.ndarray | np.generic)]
 
     def explain(self, leaves) -> None:
         avals = tuple([jax.typeof(leaf) for leaf in leaves])

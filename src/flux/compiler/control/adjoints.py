@@ -58,7 +58,14 @@ from flux.compiler.control.join import Either
 from flux.compiler.control.loops import for_, while_
 from flux.compiler.control.records import Stacked, backwards, chosen
 from flux.compiler.control.twice import pullback_again
-from flux.compiler.control.written import guard_adjoint, is_numpys, note_numpys, noting
+from flux.compiler.control.written import (
+    guard_adjoint,
+    is_numpys,
+    note_numpys,
+    noting,
+    refuse_in_place,
+    refuse_method,
+)
 from flux.compiler.staging import refuse_catching
 from flux.errors import user_line
 from flux.ir import prims, sharing
@@ -270,6 +277,7 @@ MAKERS = (np.zeros, np.ones, np.full, np.empty, np.eye, np.identity, np.linspace
 def jax_twin(f, values):
     """JAX's function for one of NumPy's that makes or takes floats: cotangents will be traced."""
     refuse_draw(f)
+    refuse_in_place(f, values[:1], {})
     return always_twin(f) if f in MAKERS or any(map(is_floating, values)) else twin(f, values)
 
 
@@ -332,6 +340,7 @@ def method(owner, name, *args, **keywords):
     """A function of a module is called as any other."""
     if is_generator(owner):
         refuse_draw(getattr(owner, name))
+    refuse_method(owner, name, args)
     if type(owner) is not ModuleType:
         pair = AUGMENTED[prims.call_method](owner, name, *args, **keywords)
         if isinstance(owner, jax.Array) and is_numpys(owner):

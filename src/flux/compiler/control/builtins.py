@@ -39,6 +39,7 @@ from flux.compiler.control.written import (
     is_outside,
     note_numpys,
     noting,
+    place_in,
     refuse_shared,
 )
 from flux.errors import StagingError, user_line
@@ -169,8 +170,13 @@ def lacks(a, b):
     return not_(contains(a, b))
 
 
+def item(owner, index):
+    return prims.getitem.fn(owner, place_in(owner, index))
+
+
 def update_item(owner, index, value):
     """`owner[index] = value`; the owner afterwards."""
+    index = place_in(owner, index)
     if isinstance(owner, Tracer) and is_callers(owner):
         raise StagingError(
             "A compiled function cannot change a NumPy array that it was given.",
@@ -231,11 +237,11 @@ def in_place(prim: prims.Prim, base: prims.Prim):
 
 
 def setitem(owner, index, value):
-    if isinstance(owner, jax.Array):
+    if isinstance(owner, jax.Array) or (type(owner) is np.ndarray and has_traced((index, value))):
         raise StagingError(
             "A compiled function cannot change an array of a global or captured variable in place.",
             where=user_line(),
-            hint="Assign the changed array: `x = x.at[i].set(v)`.",
+            hint="Assign the changed array: `x = x.at[i].set(v)`, of one of JAX's.",
         )
     owner[index] = value
 
@@ -264,7 +270,7 @@ PRIMAL: dict[prims.Prim, Callable] = {
     prims.put_attribute: put_attribute,
     prims.setitem: setitem,
     sharing.guard: guard,
-    prims.getitem: noting(prims.getitem.fn),
+    prims.getitem: noting(item),
     **{p: noting(p.fn) for p in (*prims.BINARY.values(), *prims.UNARY.values())},
     prims.BINARY[ast.Mod]: noting(percent),
     **{p: in_place(p, prims.BINARY[kind]) for kind, p in prims.INPLACE.items()},

@@ -30,7 +30,12 @@ from flux.compiler.control.draws import refuse_draw
 from flux.compiler.control.iterators import not_spent
 from flux.compiler.control.loops import for_, while_
 from flux.compiler.control.records import backwards
-from flux.compiler.control.written import is_numpys, note_numpys
+from flux.compiler.control.written import (
+    is_numpys,
+    note_numpys,
+    refuse_in_place,
+    refuse_method,
+)
 from flux.compiler.namespaces import is_users
 from flux.compiler.staging import refuse_catching
 from flux.errors import PACKAGE, FluxError
@@ -57,6 +62,7 @@ def call_(f, /, *args, **keywords):
     if instead is not None:
         return instead(*args, **keywords)
     refuse_draw(f)
+    refuse_in_place(f, args, keywords)
     if kind is MethodType:
         return call_(f.__func__, f.__self__, *args, **keywords)
     if kind is functools.partial:
@@ -85,6 +91,7 @@ def made(cls: type, args, keywords):
 
 
 def method(owner, name: str, /, *args, **keywords):
+    refuse_method(owner, name, args)
     y = call_(getattr(owner, name), *args, **keywords)
     if isinstance(owner, jax.Array) and is_numpys(owner):
         note_numpys(y)

@@ -15,6 +15,7 @@ import numpy as np
 from jax import lax
 from jax.core import Tracer
 
+from flux.compiler.control.written import is_numpys, note_numpys
 from flux.errors import StagingError, user_line
 
 __all__ = ["Counting", "Mapped", "Numbered", "Rows", "Sequence", "Together", "Turned", "staged"]
@@ -94,16 +95,21 @@ class Rows(Sequence):
         if array.ndim == 0:
             raise TypeError("iteration over a 0-d array")
         self.array, self.length = jnp.asarray(array), array.shape[0]
+        self.noted = note_numpys if is_numpys(array) else id
 
     def item(self, index):
         if isinstance(index, int):
-            return self.array[index]
-        return lax.dynamic_index_in_dim(self.array, index, 0, keepdims=False)
+            row = self.array[index]
+        else:
+            row = lax.dynamic_index_in_dim(self.array, index, 0, keepdims=False)
+        self.noted(row)
+        return row
 
     def columns(self):
         return [self.array], False
 
     def item_of(self, index, rows):
+        self.noted(rows[0])
         return rows[0]
 
 
