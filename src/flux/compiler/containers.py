@@ -264,6 +264,11 @@ class FunctionOf(Container):
                 for key in ("__defaults__", "__kwdefaults__")
                 if key not in self.keys
             ],
+            *[
+                f"{name}.__dict__.get({key!r}) is not {constant(value)}"
+                for key, value in self.attributes.items()
+                if not key.startswith("__")
+            ],
         ]
 
     def reader(self, name, constant):

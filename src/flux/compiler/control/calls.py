@@ -136,6 +136,9 @@ class Form:
 
     def bind(self, f: FunctionType) -> FunctionType:
         """The function for the globals, defaults and captured cells of `f`."""
+        ran = getattr(runtime.STAGING, "ran", None)
+        if ran is not None:
+            ran(f)
         cells = runtime.captured_cells(f, self.program, self.emitted.code, self.cells)
         return bind(self.emitted.code, f.__globals__, cells, like=f)
 
