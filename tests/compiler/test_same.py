@@ -200,3 +200,42 @@ def test_the_largest_item_is_the_one_that_python_finds():
 def test_a_text_of_data_is_refused(text):
     with pytest.raises(flux.StagingError, match="A text of a value"):
         flux.jit(lambda x: x * len(text(x)))(NOW[0])
+
+
+# -- what Python's own functions do besides --------------------------------------------------------
+
+
+class Asked:
+    def __init__(self):
+        self.log = []
+
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        self.log.append(name)
+        return 2.0
+
+
+def test_the_attributes_of_an_object_are_not_asked_for():
+    def f(x, y):
+        asked = Asked()
+        z = x * asked.scale
+        if y > 1:
+            z = z + y
+        return z, len(asked.log)
+
+    assert flux.jit(f)(*NOW) == (2.75, 1)
+
+
+def test_a_range_raises_what_pythons_raises():
+    def f(x, step):
+        for i in range(0, 5, step):
+            x = x + i
+        return x
+
+    compiled = flux.jit(f)
+    assert compiled(NOW[0], jnp.int32(2)) == 6.75
+    with pytest.raises(ValueError, match="must not be zero"):
+        compiled(NOW[0], jnp.int32(0))
+    with pytest.raises(TypeError, match="integer"):
+        compiled(*NOW)

@@ -52,6 +52,11 @@ class Checks:
         else:
             self.code = jnp.where(self.code == 0, number, self.code)
 
+    def happen_if(self, test, error: BaseException) -> None:
+        """Note that `error` is raised where `test`, a traced value, is true."""
+        before, number = self.code, self.errors.number(error)
+        self.code = jnp.where((before == 0) & test, number, before)
+
     def error(self, code: int) -> BaseException:
         """The exception of a number, to be raised anew."""
         return self.errors.known[code - 1].with_traceback(None)

@@ -15,6 +15,7 @@ import numpy as np
 from jax import lax
 from jax.core import Tracer
 
+from flux.compiler.control.checks import current
 from flux.compiler.control.written import is_numpys, note_numpys
 from flux.errors import StagingError, user_line
 
@@ -120,6 +121,11 @@ class Counting(Sequence):
         if stop is None:
             start, stop = 0, start
         self.start, self.step = start, step
+        for value in (start, stop, step):
+            if jnp.issubdtype(getattr(value, "dtype", int), jnp.inexact):
+                raise TypeError(f"an array of {value.dtype} cannot be interpreted as an integer")
+        if isinstance(step, Tracer):
+            current().happen_if(step == 0, ValueError("range() arg 3 must not be zero"))
         if any(isinstance(v, Tracer) for v in (start, stop, step)):
             away = jnp.where(step > 0, 1, -1)
             self.length = jnp.maximum(0, (stop - start + step - away) // step)
