@@ -204,3 +204,15 @@ def test_indices_of_numpys_arrays_are_numpys():
     for index in (3, -4):
         with pytest.raises(IndexError, match="out of bounds"):
             flux.jit(lambda x, index=index: x[index])(x)
+
+
+def test_an_array_that_was_made_one_of_jaxs_may_be_written_to():
+    def f(x):
+        y = jnp.asarray(x)
+        same = y
+        y += 1
+        return (same * y).sum()
+
+    x = np.asarray([3.0, 1.0], np.float32)
+    assert flux.jit(f)(x) == 14
+    assert flux.jit(lambda x: flux.gradient(f, x)[0])(x).tolist() == [7, 3]

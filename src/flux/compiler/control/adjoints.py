@@ -61,6 +61,7 @@ from flux.compiler.control.twice import pullback_again
 from flux.compiler.control.written import (
     guard_adjoint,
     is_numpys,
+    made_by,
     note_numpys,
     noting,
     refuse_in_place,
@@ -231,10 +232,11 @@ AUGMENTED_HERE = {
 
 def of_items(f, args, keywords):
     found = jax_twin(f, (*args, *keywords.values()))
-    pair = runtime.call(found, *args, **keywords)
-    if found is not f:
-        note_numpys(pair[0])
-    return pair
+    y, back = runtime.call(found, *args, **keywords)
+    if found is f:
+        return made_by(f, y), back
+    note_numpys(y)
+    return y, back
 
 
 for stacking in STACKING:

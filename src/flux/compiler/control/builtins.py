@@ -37,6 +37,7 @@ from flux.compiler.control.written import (
     guard,
     is_callers,
     is_outside,
+    made_by,
     note_numpys,
     noting,
     place_in,
@@ -456,8 +457,9 @@ def call_twin(f, args, keywords):
     """The result of a function, or of JAX's in its place."""
     found = twin(f, (*args, *keywords.values()))
     y = found(*args, **keywords)
-    if found is not f:
-        note_numpys(y)
+    if found is f:
+        return made_by(f, y)
+    note_numpys(y)
     return y
 
 

@@ -16,13 +16,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
 from flux.errors import NotDifferentiable, StagingError, user_line
 
 __all__ = ["block", "callers", "guard", "guard_adjoint", "is_callers", "is_numpys", "is_outside",
-           "note_numpys", "noting", "place_in", "refuse_in_place", "refuse_method",
+           "made_by", "note_numpys", "noting", "place_in", "refuse_in_place", "refuse_method",
            "refuse_shared"]  # fmt: skip
 
 SHARED = "a NumPy array is changed in place here that others may see"
@@ -51,6 +52,12 @@ def note_numpys(value) -> None:
     """Remember an array that NumPy would have made."""
     if isinstance(value, jax.Array) and hasattr(LOCAL, "numpys"):
         LOCAL.numpys[id(value)] = value
+
+
+def made_by(f, value):
+    """What a function gave; one of JAX's gives an array of JAX's, also of one of NumPy's."""
+    jaxs = (getattr(f, "__module__", None) or "").startswith("jax")
+    return jnp.copy(value) if jaxs and isinstance(value, jax.Array) and is_numpys(value) else value
 
 
 def is_numpys(value) -> bool:
