@@ -136,3 +136,83 @@ def test_the_array_of_the_caller_under_another_name():
     with pytest.raises(flux.StagingError, match="the caller holds it"):
         flux.jit(f)(np.ones(3, np.float32))
     assert flux.jit(f)(jnp.ones(3)) == 6
+
+
+def a_view_of_another_shape(x, y):
+    table = np.zeros((2, 2))
+    flat = table.reshape(-1)
+    flat[0] = y
+    return table
+
+
+def rows_of_a_table(x, y):
+    table = np.zeros((2, 2))
+    for row in table:
+        row += y
+    return table
+
+
+def an_array_of_numbers(x, y):
+    table = np.ones(4) * np.float32(2)
+    square = table.reshape(2, 2)
+    square[0, 0] = y
+    return table
+
+
+@pytest.mark.parametrize("f", [a_view_of_another_shape, rows_of_a_table, an_array_of_numbers])
+def test_a_write_to_a_view_of_what_is_returned_is_refused(f):
+    with pytest.raises(flux.StagingError, match="others may see"):
+        flux.jit(f)(*map(np.float32, NOW))
+    with pytest.raises((flux.StagingError, flux.NotDifferentiable), match="others may see"):
+        flux.jit(lambda x, y: flux.gradient(lambda x, y: f(x, y).sum(), x, y))(*NOW)
+
+
+def by_a_method(x):
+    y = x * 1
+    y.sort()
+    return y
+
+
+def by_a_ufunc(x):
+    y = x * 1
+    np.exp(y, out=y)
+    return y
+
+
+def by_copying(x):
+    y = np.zeros(3)
+    np.copyto(y, x)
+    return y
+
+
+def by_filling(x):
+    y = np.zeros(3)
+    y.fill(x[0])
+    return y
+
+
+@pytest.mark.parametrize("f", [by_a_method, by_a_ufunc, by_copying, by_filling])
+def test_functions_that_change_an_array_are_refused(f):
+    x = np.asarray([3.0, 1.0, 2.0], np.float32)
+    with pytest.raises(flux.StagingError, match="changes a NumPy array in place"):
+        flux.jit(f)(x)
+
+
+def test_indices_of_numpys_arrays_are_numpys():
+    x = np.asarray([3.0, 1.0, 2.0], np.float32)
+    assert flux.jit(lambda x: x[[2, 0]])(x).tolist() == [2, 3]
+    for index in (3, -4):
+        with pytest.raises(IndexError, match="out of bounds"):
+            flux.jit(lambda x, index=index: x[index])(x)
+
+
+def test_an_array_that_was_made_one_of_jaxs_may_be_written_to():
+    def f(x):
+        y = jnp.asarray(x)
+        same = y
+        y += 1
+        return (same * y).sum()
+
+    x = np.asarray([3.0, 1.0], np.float32)
+    assert flux.jit(f)(x) == 14
+    assert flux.jit(lambda x: flux.gradient(f, x)[0])(x).tolist() == [7, 3]

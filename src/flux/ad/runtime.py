@@ -379,7 +379,8 @@ def owner_of_defaults(f: FunctionType) -> FunctionType:
 
 
 STAGING = threading.local()
-"""Its `write`, where set, writes the programs of functions that are being compiled or watched."""
+"""Its `write`, where set, writes the programs of functions that are being compiled or watched; its
+`ran` is told of each."""
 BOUND = "__flux_augmented__"
 """Where a function keeps its augmented forms by entry, so that all are freed together."""
 
@@ -419,6 +420,9 @@ class Entry:
         known = f.__dict__.get(BOUND)
         write = getattr(STAGING, "write", None)
         key = self if write is None else (self, write)
+        ran = None if write is None else getattr(STAGING, "ran", None)
+        if ran is not None:
+            ran(f)
         if known is not None and key in known:
             defaults, bound = known[key]
             if defaults is f.__defaults__ and bound.__globals__ is f.__globals__:

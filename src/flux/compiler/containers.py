@@ -264,6 +264,11 @@ class FunctionOf(Container):
                 for key in ("__defaults__", "__kwdefaults__")
                 if key not in self.keys
             ],
+            *[
+                f"{name}.__dict__.get({key!r}) is not {constant(value)}"
+                for key, value in self.attributes.items()
+                if not key.startswith("__")
+            ],
         ]
 
     def reader(self, name, constant):
@@ -396,6 +401,8 @@ def container_of(value) -> Container | None:
             return container(value)
     if type(value) is SimpleNamespace or (is_object(value) and not is_opaque(type(value))):
         return ObjectOf(value)
+    if hasattr(type(value), "__next__"):
+        return None
     if not jax.tree_util.treedef_is_leaf(jax.tree.structure(value)):
         return PytreeOf(value)
     return None

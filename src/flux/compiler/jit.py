@@ -121,7 +121,7 @@ class Jitted:
                 return run_watched(plan, root, repr(self))
         for program in self.programs:
             found = program.gather(root)
-            if found is not None:
+            if found is not None and program.is_current():
                 if program is not self.programs[0]:
                     self.first(program)
                 try:

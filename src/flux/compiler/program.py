@@ -15,7 +15,9 @@ from flux.compiler.control.adjoints import adjoints
 from flux.compiler.control.calls import call_
 from flux.compiler.control.checks import Checks, collected, is_collecting
 from flux.compiler.control.doubles import check_results, doubles
+from flux.compiler.control.iterators import advanced, is_iterator, position, same_position, spending
 from flux.compiler.control.options import Options, using
+from flux.compiler.control.surroundings import Surroundings, noticing
 from flux.compiler.control.written import callers
 from flux.compiler.explain import change_of_shape, say
 from flux.compiler.outcome import describe
@@ -43,7 +45,14 @@ jax.tree_util.register_pytree_node(
 @contextmanager
 def making(options: Options, numpy_inputs: list):
     """A program is being made: how its loops are treated, the errors that it may raise."""
-    with using(options), callers(numpy_inputs), adjoints(), doubles(), collected() as checks:
+    with (
+        using(options),
+        callers(numpy_inputs),
+        spending(),
+        adjoints(),
+        doubles(),
+        collected() as checks,
+    ):
         yield checks
 
 
@@ -103,15 +112,22 @@ class Program:
         self.avals: tuple = ()
         self.compiled = jax.jit(self.trace)
         self.donating = donate
+        self.surroundings: list[Surroundings] = []
 
     def trace(self, *leaves):
         """Run the function on a copy of its arguments, with `leaves` in the places of arrays."""
         if os.environ.get("FLUX_EXPLAIN"):
             self.explain(leaves)
         (function, args, keywords), copies = rebuild(self.plan, leaves)
-        with making(self.options, self.numpy_inputs(leaves)) as checks:
+        iterators = [(v, position(v)) for v in self.plan.fixed.values() if is_iterator(v)]
+        surroundings = Surroundings(self.plan, copies)
+        with making(self.options, self.numpy_inputs(leaves)) as checks, noticing(surroundings):
             result = call_(function, *args, **keywords)
+            surroundings.settle()
+            if not all([same_position(place, position(v)) for v, place in iterators]):
+                raise advanced("of the caller gives an item")
             check_results(copies, result)
+        self.surroundings.append(surroundings)
         outcome = describe(self.plan, copies, leaves, result)
         outputs, finish = outcome.outputs, outcome.finish
         if isinstance(checks.code, int) and checks.code:
@@ -125,7 +141,11 @@ class Program:
     def numpy_inputs(self, leaves) -> list:
         kinds = [leaf.kind for leaf in self.plan.leaves]
         pairs = zip(kinds, leaves, strict=True)
-        return [leaf for kind, leaf in pairs if issubclass(kind, np.ndarray)]
+        return [leaf for kind, leaf in pairs if issubclass(kind, np.ndarray | np.generic)]
+
+    def is_current(self) -> bool:
+        """Are the modules and classes that it has read as they were?"""
+        return all([known.is_current() for known in self.surroundings])
 
     def explain(self, leaves) -> None:
         avals = tuple([jax.typeof(leaf) for leaf in leaves])

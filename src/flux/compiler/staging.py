@@ -7,11 +7,19 @@ import traceback
 from types import TracebackType
 
 import jax
+import numpy as np
 
 from flux.compiler.namespaces import is_users
-from flux.errors import PACKAGE, StagingError, source_line
+from flux.errors import (
+    PACKAGE,
+    FluxError,
+    NotDifferentiable,
+    SourceError,
+    StagingError,
+    source_line,
+)
 
-__all__ = ["in_user_terms"]
+__all__ = ["in_user_terms", "is_of_making", "refuse_catching"]
 
 REASONS = {
     jax.errors.TracerBoolConversionError: "a branch or loop test depends on the data, "
@@ -28,10 +36,12 @@ HINTS = {
     jax.errors.TracerArrayConversionError: "Make arrays with jax.numpy and use its functions, "
     "or operators and methods of the array; or take this part out of flux.jit.",
 }
+NEEDED = "an operation of Python needs a value that only the data decide"
 HINT = (
     "Where a library or a comprehension needs the value itself, decide with jnp.where, or take "
     "this part out of flux.jit."
 )
+ARRAYS_HAVE = {*dir(np.ndarray), *dir(np.float64), *dir(jax.Array), "sharding", "devices"}
 FOLDED = (PACKAGE, *[str(m.__file__).rpartition("__init__")[0] for m in (jax,)])
 
 
@@ -47,10 +57,33 @@ def in_user_terms(error: Exception, function) -> Exception:
     for kind, reason in REASONS.items():
         if isinstance(error, kind):
             return staging_error(error, reason, HINTS.get(kind, HINT), function)
+    if names_tracer(error):
+        return staging_error(error, NEEDED, HINT, function)
     notes = getattr(error, "__notes__", None)
     if notes:
         notes[:] = [note for note in notes if "JAX_TRACEBACK_FILTERING" not in note]
     return error.with_traceback(folded(error.__traceback__))
+
+
+def names_tracer(error: BaseException) -> bool:
+    """Does an error speak of what stands in place of the data, which plain Python does not have?"""
+    if isinstance(error, FluxError) or "Tracer" not in (text := str(error)):
+        return False
+    if isinstance(error, AttributeError):  # arrays may have it, or nothing has
+        return text.split()[-1].strip("'") in ARRAYS_HAVE
+    return True
+
+
+def is_of_making(error: BaseException) -> bool:
+    """Is an error one of the making of a program, which plain Python would not raise?"""
+    ours = StagingError, NotDifferentiable, SourceError, *REASONS
+    return isinstance(error, ours) or names_tracer(error)
+
+
+def refuse_catching(error: BaseException | None) -> None:
+    """Raise an error of the making of a program again, which the user's `try` is not to catch."""
+    if error is not None and is_of_making(error):
+        raise error
 
 
 def staging_error(error: Exception, reason: str, hint: str, function) -> StagingError:

@@ -188,6 +188,7 @@ class Sharing:
             self.define(param, ())
             self.keep(param, "the caller holds it")
         self.visit(program.block, ())
+        self.read(program.result, (), program.where)
 
     # -- groups ---------------------------------------------------------------------------------
 

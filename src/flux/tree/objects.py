@@ -54,9 +54,16 @@ def is_object(value) -> bool:
     if isinstance(value, NOT_OBJECTS):
         return False
     made_in_python = cls.__new__ is object.__new__ or isinstance(cls.__new__, FunctionType)
-    if not made_in_python or cls is object or hasattr(value, "dtype"):
+    if not made_in_python or cls is object or has_dtype(value):
         return False  # whatever has a dtype is an array, and seen as a whole
     return hasattr(value, "__dict__") or any("__slots__" in c.__dict__ for c in cls.__mro__[:-1])
+
+
+def has_dtype(value) -> bool:
+    """Has a value a dtype? The user's `__getattr__` is not asked, which may do something."""
+    if hasattr(type(value), "__getattr__"):
+        return hasattr(type(value), "dtype") or "dtype" in getattr(value, "__dict__", ())
+    return hasattr(value, "dtype")
 
 
 def is_namedtuple(value) -> bool:

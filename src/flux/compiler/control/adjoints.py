@@ -22,6 +22,7 @@ from flux.ad.own import users_own
 from flux.ad.registry import AUGMENTED
 from flux.ad.runtime import nothing
 from flux.ad.spaces import project
+from flux.compiler.control import twins
 from flux.compiler.control.branches import if_, made_twice
 from flux.compiler.control.builtins import (
     PRIMS,
@@ -33,6 +34,7 @@ from flux.compiler.control.builtins import (
     larger,
     message,
     range_,
+    refuse_raising,
     reversed_,
     smaller,
     truth,
@@ -51,11 +53,21 @@ from flux.compiler.control.iterables import (
     Turned,
     staged,
 )
+from flux.compiler.control.iterators import not_spent
 from flux.compiler.control.join import Either
 from flux.compiler.control.loops import for_, while_
 from flux.compiler.control.records import Stacked, backwards, chosen
 from flux.compiler.control.twice import pullback_again
-from flux.compiler.control.written import guard_adjoint, is_numpys, note_numpys, noting
+from flux.compiler.control.written import (
+    guard_adjoint,
+    is_numpys,
+    made_by,
+    note_numpys,
+    noting,
+    refuse_in_place,
+    refuse_method,
+)
+from flux.compiler.staging import refuse_catching
 from flux.errors import user_line
 from flux.ir import prims, sharing
 from flux.ir.emit import Emitted, emit
@@ -119,7 +131,10 @@ class Pairs(Sequence):
 
 def items(iterable):
     """Pairs of an item and its pullback."""
+    not_spent(iterable)
     found = None if isinstance(iterable, Stacked) else staged(iterable)
+    if found is not None:
+        found.begin()
     return runtime.items(iterable) if found is None else Pairs(found)
 
 
@@ -210,17 +225,18 @@ AUGMENTED_HERE = {
     float: of_one(float_),
     any: without(truth_of_all(any, jnp.logical_or)),
     all: without(truth_of_all(all, jnp.logical_and)),
-    max: extreme_again(max, larger, jnp.max),
-    min: extreme_again(min, smaller, jnp.min),
+    max: extreme_again(max, larger, twins.largest),
+    min: extreme_again(min, smaller, twins.smallest),
 }
 
 
 def of_items(f, args, keywords):
     found = jax_twin(f, (*args, *keywords.values()))
-    pair = runtime.call(found, *args, **keywords)
-    if found is not f:
-        note_numpys(pair[0])
-    return pair
+    y, back = runtime.call(found, *args, **keywords)
+    if found is f:
+        return made_by(f, y), back
+    note_numpys(y)
+    return y, back
 
 
 for stacking in STACKING:
@@ -231,7 +247,7 @@ def here(f, args, keywords):
     """The augmented form of a function that is special where a program is made."""
     try:
         found = AUGMENTED_HERE.get(f)
-    except TypeError:
+    except Exception:  # not hashable, or an odd `__eq__`
         return None
     return found if found is not None and staged_among(args) else None
 
@@ -242,6 +258,7 @@ def staged_among(args) -> bool:
 
 def call(f, /, *args, **keywords):
     """As the run time's `call`, of a function that becomes a part of a compiled program."""
+    not_spent(*args)
     if f is runtime.call:  # a second differentiation
         args = (twin(args[0], args[1:]), *args[1:])
     elif f is map or f is functools.reduce or f is filter:
@@ -262,6 +279,7 @@ MAKERS = (np.zeros, np.ones, np.full, np.empty, np.eye, np.identity, np.linspace
 def jax_twin(f, values):
     """JAX's function for one of NumPy's that makes or takes floats: cotangents will be traced."""
     refuse_draw(f)
+    refuse_in_place(f, values[:1], {})
     return always_twin(f) if f in MAKERS or any(map(is_floating, values)) else twin(f, values)
 
 
@@ -294,16 +312,37 @@ CALLEES = {
 
 
 def attempt(raised, error, fn, /, *args, **keywords):
-    """Inside of a `try`."""
+    """Inside of a `try`; what the making of the program raises is not the user's to catch."""
+    if not raised:
+        refuse_raising(fn, args)
     with none_inside_try():
-        fn = fn if isinstance(fn, Prim) else twin(fn, args)
-        return AUGMENTED[prims.attempt](raised, error, fn, *args, **keywords)
+        augmented = None if raised else attempted_here(fn, args, keywords)
+        if augmented is None:
+            fn = fn if isinstance(fn, Prim) else twin(fn, args)
+            pair = AUGMENTED[prims.attempt](raised, error, fn, *args, **keywords)
+        else:
+            y, inner = augmented(*args, **keywords)
+            pair = (
+                (y, None, False),
+                lambda ct, store: (None, None, None, *inner(None if ct is None else ct[0], store)),
+            )
+    refuse_catching(pair[0][1])
+    return pair
+
+
+def attempted_here(fn, args, keywords):
+    """The augmented form of what is attempted, if it is special where a program is made."""
+    if not isinstance(fn, Prim):
+        return here(fn, args, keywords)
+    special = fn in PRIMS and fn not in AUGMENTED and has_traced(args)
+    return without(PRIMS[fn]) if special else None
 
 
 def method(owner, name, *args, **keywords):
     """A function of a module is called as any other."""
     if is_generator(owner):
         refuse_draw(getattr(owner, name))
+    refuse_method(owner, name, args)
     if type(owner) is not ModuleType:
         pair = AUGMENTED[prims.call_method](owner, name, *args, **keywords)
         if isinstance(owner, jax.Array) and is_numpys(owner):

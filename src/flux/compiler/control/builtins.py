@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import math
 import operator
 import types
 from collections.abc import Callable
@@ -14,30 +15,47 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from flux.compiler.control import twins
 from flux.compiler.control.doubles import is_, is_not
 from flux.compiler.control.growth import STACKING, stack
 from flux.compiler.control.iterables import (
     Counting,
     Mapped,
     Numbered,
+    Sequence,
     Together,
     Turned,
     several_staged,
     staged,
 )
+from flux.compiler.control.iterators import advanced, rest_of
+from flux.compiler.control.join import inside_try
+from flux.compiler.control.journal import changes
+from flux.compiler.control.options import MOST_UNROLLED
 from flux.compiler.control.records import chosen, follow_side
 from flux.compiler.control.written import (
     guard,
     is_callers,
     is_outside,
+    made_by,
     note_numpys,
     noting,
+    place_in,
     refuse_shared,
 )
 from flux.errors import StagingError, user_line
 from flux.ir import prims, sharing
 
-__all__ = ["PRIMAL", "PRIMS", "instead_of", "always_twin", "call_twin", "message", "twin"]
+__all__ = [
+    "PRIMAL",
+    "PRIMS",
+    "instead_of",
+    "always_twin",
+    "call_twin",
+    "message",
+    "refuse_raising",
+    "twin",
+]
 
 
 def has_traced(values) -> bool:
@@ -76,6 +94,32 @@ def float_(*args):
     return float(*args)
 
 
+def no_text() -> StagingError:
+    return StagingError(
+        "A text of a value that only the data decide cannot be part of a compiled program.",
+        where=user_line(),
+        hint="Print it with flux.show, or return the value; an error may have an f-string.",
+    )
+
+
+def text_of(python: Callable):
+    """`str`, `repr`, `format` or `ascii`."""
+
+    def function(*args, **options):
+        if has_traced(args):
+            raise no_text()
+        return python(*args, **options)
+
+    return function
+
+
+def percent(a, b):
+    """`a % b`, of numbers, or of a text and what goes into it."""
+    if isinstance(a, str) and has_traced((b,)):
+        raise no_text()
+    return operator.mod(a, b)
+
+
 def fstring(*parts):
     """Text; values come in triples with a conversion and a format."""
     text = ""
@@ -83,11 +127,7 @@ def fstring(*parts):
         if conversion is None:
             text += value
         elif isinstance(value, Tracer):
-            raise StagingError(
-                "A text of a value that only the data decide cannot be part of a compiled program.",
-                where=user_line(),
-                hint="Print it with flux.show, or return the value.",
-            )
+            raise no_text()
         else:
             shown = {-1: lambda v: v, 114: repr, 115: str, 97: ascii}[conversion](value)
             text += format(shown, spec)
@@ -131,8 +171,13 @@ def lacks(a, b):
     return not_(contains(a, b))
 
 
+def item(owner, index):
+    return prims.getitem.fn(owner, place_in(owner, index))
+
+
 def update_item(owner, index, value):
     """`owner[index] = value`; the owner afterwards."""
+    index = place_in(owner, index)
     if isinstance(owner, Tracer) and is_callers(owner):
         raise StagingError(
             "A compiled function cannot change a NumPy array that it was given.",
@@ -193,11 +238,11 @@ def in_place(prim: prims.Prim, base: prims.Prim):
 
 
 def setitem(owner, index, value):
-    if isinstance(owner, jax.Array):
+    if isinstance(owner, jax.Array) or (type(owner) is np.ndarray and has_traced((index, value))):
         raise StagingError(
             "A compiled function cannot change an array of a global or captured variable in place.",
             where=user_line(),
-            hint="Assign the changed array: `x = x.at[i].set(v)`.",
+            hint="Assign the changed array: `x = x.at[i].set(v)`, of one of JAX's.",
         )
     owner[index] = value
 
@@ -226,8 +271,9 @@ PRIMAL: dict[prims.Prim, Callable] = {
     prims.put_attribute: put_attribute,
     prims.setitem: setitem,
     sharing.guard: guard,
-    prims.getitem: noting(prims.getitem.fn),
+    prims.getitem: noting(item),
     **{p: noting(p.fn) for p in (*prims.BINARY.values(), *prims.UNARY.values())},
+    prims.BINARY[ast.Mod]: noting(percent),
     **{p: in_place(p, prims.BINARY[kind]) for kind, p in prims.INPLACE.items()},
 }
 """In programs only: the adjoints have rules for these."""
@@ -294,13 +340,27 @@ def extreme(python: Callable, of_two: Callable, of_array: Callable):
 
 
 def truth_of_all(python: Callable, of_two: Callable):
+    """`any` or `all`: what comes after the first traced item is taken in any case."""
+
     def function(items):
-        items = list(items)
-        if not has_traced(items):
-            return python(items)
-        return functools.reduce(of_two, [truth(item) for item in items])
+        waiting, found = iter(items), []
+        for item in waiting:
+            found.append(item)
+            if has_traced((item,)):
+                plain = waiting is not items and isinstance(items, list | tuple)
+                found += waiting if plain else rest_of(waiting, changes, MOST_UNROLLED)
+                return functools.reduce(of_two, [truth(item) for item in found])
+            if python(found) is not python([]):
+                break
+        return python(found)
 
     return function
+
+
+def next_(*args):
+    if isinstance(args[0], Sequence):
+        raise advanced("over an array gives a single item")
+    return next(*args)
 
 
 def sum_(items, start=0):
@@ -321,6 +381,8 @@ FUNCTIONS: dict[Any, Callable] = {
     enumerate: enumerate_,
     reversed: reversed_,
     range: range_,
+    next: next_,
+    **{python: text_of(python) for python in (str, repr, format, ascii)},
     bool: truth,
     int: int_,
     float: float_,
@@ -329,8 +391,8 @@ FUNCTIONS: dict[Any, Callable] = {
     functools.reduce: reduce_,
     sum: sum_,
     sorted: sorted_,
-    max: extreme(max, larger, jnp.max),
-    min: extreme(min, smaller, jnp.min),
+    max: extreme(max, larger, twins.largest),
+    min: extreme(min, smaller, twins.smallest),
     any: truth_of_all(any, jnp.logical_or),
     all: truth_of_all(all, jnp.logical_and),
 }
@@ -361,10 +423,29 @@ SPECIAL = {
     "erf": jax.scipy.special.erf,
     "erfc": jax.scipy.special.erfc,
     "lgamma": jax.scipy.special.gammaln,
-    "gamma": lambda x: jnp.exp(jax.scipy.special.gammaln(x)),
-    "prod": lambda items: jnp.prod(jnp.stack(list(items))),
+    "gamma": jax.scipy.special.gamma,
+    "prod": twins.prod,
+    "log": twins.log,
+    "remainder": twins.remainder,
+    "isclose": twins.isclose,
+    "dist": twins.dist,
     "fsum": lambda items: jnp.sum(jnp.stack(list(items))),
 }
+
+
+RAISING = frozenset([
+    getattr(math, name) for name in """
+    acos acosh asin atanh cosh exp exp2 expm1 fmod gamma lgamma log log10 log1p log2 pow remainder
+    sinh sqrt
+    """.split() if hasattr(math, name)
+])  # fmt: skip
+"""Functions of `math` that raise an error where JAX's give nan or inf."""
+
+
+def refuse_raising(f, values) -> None:
+    """Refuse a function inside of a `try` that would raise an error for some data."""
+    if isinstance(f, types.BuiltinFunctionType) and f in RAISING and has_traced(values):
+        raise inside_try(user_line())
 
 
 def twin(f, values) -> Any:
@@ -376,8 +457,9 @@ def call_twin(f, args, keywords):
     """The result of a function, or of JAX's in its place."""
     found = twin(f, (*args, *keywords.values()))
     y = found(*args, **keywords)
-    if found is not f:
-        note_numpys(y)
+    if found is f:
+        return made_by(f, y)
+    note_numpys(y)
     return y
 
 

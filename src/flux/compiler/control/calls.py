@@ -17,13 +17,27 @@ from flux.ad.adjoint import REVERSED
 from flux.ad.higher import Checkpointed
 from flux.compiler.containers import is_registered
 from flux.compiler.control.branches import if_
-from flux.compiler.control.builtins import PRIMAL, PRIMS, call_twin, instead_of, message
+from flux.compiler.control.builtins import (
+    PRIMAL,
+    PRIMS,
+    call_twin,
+    instead_of,
+    message,
+    refuse_raising,
+)
 from flux.compiler.control.checks import none_inside_try
 from flux.compiler.control.draws import refuse_draw
+from flux.compiler.control.iterators import not_spent
 from flux.compiler.control.loops import for_, while_
 from flux.compiler.control.records import backwards
-from flux.compiler.control.written import is_numpys, note_numpys
+from flux.compiler.control.written import (
+    is_numpys,
+    note_numpys,
+    refuse_in_place,
+    refuse_method,
+)
 from flux.compiler.namespaces import is_users
+from flux.compiler.staging import refuse_catching
 from flux.errors import PACKAGE, FluxError
 from flux.ir import prims
 from flux.ir.emit import bind, emit
@@ -39,6 +53,7 @@ ROOMS = tuple(PACKAGE + room for room in ("layers", "losses"))
 
 def call_(f, /, *args, **keywords):
     """Call a function; one of the user's is written as a part of the program."""
+    not_spent(*args)
     kind = type(f)
     if kind is FunctionType:
         form = form_of(f)
@@ -47,6 +62,7 @@ def call_(f, /, *args, **keywords):
     if instead is not None:
         return instead(*args, **keywords)
     refuse_draw(f)
+    refuse_in_place(f, args, keywords)
     if kind is MethodType:
         return call_(f.__func__, f.__self__, *args, **keywords)
     if kind is functools.partial:
@@ -75,6 +91,7 @@ def made(cls: type, args, keywords):
 
 
 def method(owner, name: str, /, *args, **keywords):
+    refuse_method(owner, name, args)
     y = call_(getattr(owner, name), *args, **keywords)
     if isinstance(owner, jax.Array) and is_numpys(owner):
         note_numpys(y)
@@ -94,8 +111,12 @@ def is_written(filename: str) -> bool:
 def attempt(raised, error, fn, /, *args, **keywords):
     """Call a function inside of a `try`."""
     instead = CONTROL.prims.get(fn) if isinstance(fn, Prim) else functools.partial(call_, fn)
+    if not raised:
+        refuse_raising(fn, args)
     with none_inside_try():
-        return prims.attempt.fn(raised, error, instead or fn, *args, **keywords)
+        found = prims.attempt.fn(raised, error, instead or fn, *args, **keywords)
+    refuse_catching(found[1])
+    return found
 
 
 # -- how a function is written ---------------------------------------------------------------------
@@ -115,6 +136,9 @@ class Form:
 
     def bind(self, f: FunctionType) -> FunctionType:
         """The function for the globals, defaults and captured cells of `f`."""
+        ran = getattr(runtime.STAGING, "ran", None)
+        if ran is not None:
+            ran(f)
         cells = runtime.captured_cells(f, self.program, self.emitted.code, self.cells)
         return bind(self.emitted.code, f.__globals__, cells, like=f)
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from flux.compiler.control.join import inside_try
 from flux.compiler.namespaces import is_users
+from flux.compiler.staging import is_of_making
 from flux.errors import FluxError, user_line
 
 __all__ = ["Checks", "collected", "current", "is_collecting",
@@ -51,6 +52,11 @@ class Checks:
         else:
             self.code = jnp.where(self.code == 0, number, self.code)
 
+    def happen_if(self, test, error: BaseException) -> None:
+        """Note that `error` is raised where `test`, a traced value, is true."""
+        before, number = self.code, self.errors.number(error)
+        self.code = jnp.where((before == 0) & test, number, before)
+
     def error(self, code: int) -> BaseException:
         """The exception of a number, to be raised anew."""
         return self.errors.known[code - 1].with_traceback(None)
@@ -90,7 +96,7 @@ def none_inside_try():
 
 def is_users_error(error: BaseException) -> bool:
     """Did a line of the user's raise it, and not the making of the program?"""
-    if isinstance(error, FluxError) or not isinstance(error, Exception):
+    if not isinstance(error, Exception) or isinstance(error, FluxError) or is_of_making(error):
         return False
     place = error.__traceback__
     while place is not None and place.tb_next is not None:

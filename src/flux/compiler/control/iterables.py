@@ -5,6 +5,7 @@ The number of an item may be traced. `length` is an `int`, or traced where only 
 
 from __future__ import annotations
 
+import ast
 import itertools
 from typing import Any
 
@@ -13,6 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.core import Tracer
+
+from flux.compiler.control.checks import current
+from flux.compiler.control.written import is_numpys, note_numpys
+from flux.errors import StagingError, user_line
 
 __all__ = ["Counting", "Mapped", "Numbered", "Rows", "Sequence", "Together", "Turned", "staged"]
 
@@ -40,15 +45,48 @@ class Sequence:
 
     def __len__(self):
         if isinstance(self.length, Tracer):
-            raise TypeError("the length of this sequence depends on the data")
+            raise StagingError(
+                "A list or length of items whose number only the data decide cannot be part of a "
+                "compiled program.",
+                where=user_line(),
+                hint="Go over them with `for`, or use an array of the greatest length and a count.",
+            )
         return self.length
 
     def __iter__(self):
+        self.begin()
+        return self.each()
+
+    def begin(self) -> None:
+        """Somebody goes through the items."""
+
+    def each(self):
         for index in range(len(self)):
             yield self.item(index)
 
     def __getitem__(self, index):
         return self.item(index)
+
+
+class Once(Sequence):
+    """What is an iterator of Python's: one can go through it once."""
+
+    begun = False
+
+    def begin(self):
+        if self.begun:
+            raise StagingError(
+                "What `zip`, `enumerate`, `reversed` or `map` made of arrays is gone through a "
+                "second time: plain Python would go on where it stopped.",
+                where=user_line(),
+                hint="Make it anew for each loop, or go over the array itself.",
+            )
+        self.begun = True
+        for items in self.inner():
+            items.begin()
+
+    def inner(self) -> list[Sequence]:
+        raise NotImplementedError
 
 
 class Rows(Sequence):
@@ -58,16 +96,21 @@ class Rows(Sequence):
         if array.ndim == 0:
             raise TypeError("iteration over a 0-d array")
         self.array, self.length = jnp.asarray(array), array.shape[0]
+        self.noted = note_numpys if is_numpys(array) else id
 
     def item(self, index):
         if isinstance(index, int):
-            return self.array[index]
-        return lax.dynamic_index_in_dim(self.array, index, 0, keepdims=False)
+            row = self.array[index]
+        else:
+            row = lax.dynamic_index_in_dim(self.array, index, 0, keepdims=False)
+        self.noted(row)
+        return row
 
     def columns(self):
         return [self.array], False
 
     def item_of(self, index, rows):
+        self.noted(rows[0])
         return rows[0]
 
 
@@ -78,6 +121,11 @@ class Counting(Sequence):
         if stop is None:
             start, stop = 0, start
         self.start, self.step = start, step
+        for value in (start, stop, step):
+            if jnp.issubdtype(getattr(value, "dtype", int), jnp.inexact):
+                raise TypeError(f"an array of {value.dtype} cannot be interpreted as an integer")
+        if isinstance(step, Tracer):
+            current().happen_if(step == 0, ValueError("range() arg 3 must not be zero"))
         if any(isinstance(v, Tracer) for v in (start, stop, step)):
             away = jnp.where(step > 0, 1, -1)
             self.length = jnp.maximum(0, (stop - start + step - away) // step)
@@ -88,7 +136,19 @@ class Counting(Sequence):
         return self.start + index * self.step
 
 
-class Numbered(Sequence):
+class Counted(Sequence):
+    """`itertools.count(start, step)`."""
+
+    length = 2**30
+
+    def __init__(self, start, step):
+        self.start, self.step = start, step
+
+    def item(self, index):
+        return self.start + index * self.step
+
+
+class Numbered(Once):
     """`enumerate(items, start)`."""
 
     def __init__(self, items: Sequence, start=0):
@@ -97,6 +157,9 @@ class Numbered(Sequence):
     @property
     def bound(self):
         return self.items.bound
+
+    def inner(self):
+        return [self.items]
 
     def item(self, index):
         return self.start + index, self.items.item(index)
@@ -108,7 +171,7 @@ class Numbered(Sequence):
         return self.start + index, self.items.item_of(index, rows)
 
 
-class Together(Sequence):
+class Together(Once):
     """`zip(*several)`."""
 
     def __init__(self, several: list[Sequence]):
@@ -123,6 +186,9 @@ class Together(Sequence):
     def bound(self):
         bounds = [items.bound for items in self.several]
         return min([b for b in bounds if b is not None], default=None)
+
+    def inner(self):
+        return self.several
 
     def item(self, index):
         return tuple([items.item(index) for items in self.several])
@@ -139,7 +205,7 @@ class Together(Sequence):
         return tuple(found)
 
 
-class Turned(Sequence):
+class Turned(Once):
     """`reversed(items)`."""
 
     def __init__(self, items: Sequence):
@@ -148,6 +214,9 @@ class Turned(Sequence):
     @property
     def bound(self):
         return self.items.bound
+
+    def inner(self):
+        return [self.items]
 
     def item(self, index):
         return self.items.item(self.length - 1 - index)
@@ -160,11 +229,14 @@ class Turned(Sequence):
         return self.items.item_of(self.length - 1 - index, rows)
 
 
-class Mapped(Sequence):
+class Mapped(Once):
     """`map(f, *several)`."""
 
     def __init__(self, function, several: Sequence):
         self.function, self.several, self.length = function, several, several.length
+
+    def inner(self):
+        return [self.several]
 
     def item(self, index):
         return self.function(*self.several.item(index))
@@ -199,4 +271,11 @@ def several_staged(values, strict: bool) -> list[Sequence] | None:
     lengths = {s.length for s in found if s is not None and isinstance(s.length, int)}
     if strict and len(lengths) > 1:
         raise ValueError("zip() arguments have different lengths")
-    return [Counting(0, 2**30) if s is None else s for s in found]
+    return [counting(v) if s is None else s for s, v in zip(found, values, strict=True)]
+
+
+def counting(count: itertools.count) -> Sequence:
+    """An `itertools.count` as a sequence; it must not be counted on with afterwards."""
+    numbers = str(count)[len("count(") : -1].split(", ")
+    start, step = [*map(ast.literal_eval, numbers), 1][:2]
+    return Counted(start, step)

@@ -16,10 +16,11 @@ import numpy as np
 from flux.ad.registry import AUGMENTED
 from flux.ad.store import Store
 from flux.compiler.containers import ATOMS, container_of, is_registered
+from flux.compiler.control.iterators import advanced, is_iterator, position, same_position
 from flux.compiler.namespaces import global_names, is_users
 from flux.tree.objects import fields, set_field
 
-__all__ = ["Journal", "Known", "Names", "contents", "put"]
+__all__ = ["Journal", "Known", "Names", "changes", "contents", "put"]
 
 
 class Names:
@@ -132,6 +133,7 @@ class Journal:
         before: of each, its keys and values.
         paths: of each, how it was reached.
         known: the things by `id`, which can tell how often the journal refers to one.
+        iterators: of Python, each with its place.
         loose: the `id`s of things that only the values `given` reach.
     """
 
@@ -140,6 +142,7 @@ class Journal:
         self.paths: list[str] = []
         self.seen: dict[int, Any] = {}
         self.namespaces: dict[int, Names] = {}
+        self.iterators: list[tuple[Any, list]] = []
         self.walk(roots)
         firm = len(self.things)
         self.walk(given)
@@ -167,6 +170,9 @@ class Journal:
             return [(part, "a cotangent") for part in contents(value)[1]]
         shape = container_of(value)
         if shape is None:
+            if is_iterator(value):
+                self.seen[id(value)] = value
+                self.iterators.append((value, position(value)))
             return []
         self.seen[id(value)] = value
         parts = [(part, path + name) for _, part, name in shape.parts(value)]
@@ -218,6 +224,10 @@ class Journal:
     def changed(self) -> dict[int, tuple[tuple, list]]:
         """By place in `things`: the keys and values of those that hold something else now."""
         found = {}
+        for iterator, place in self.iterators:
+            if not same_position(place, position(iterator)):
+                self.iterators = []  # it cannot be put back: once is enough
+                raise advanced("gives an item where only the data decide whether it is asked")
         for index, (thing, (keys, values)) in enumerate(zip(self.things, self.before, strict=True)):
             now_keys, now = contents(thing)
             if isinstance(thing, np.ndarray):
@@ -227,6 +237,10 @@ class Journal:
                 found[index] = now_keys, now
         return found
 
+    def is_changed(self) -> bool:
+        """Does anything hold something else now?"""
+        return bool(self.changed())
+
     def touched(self) -> set[int]:
         """The `id`s of the things that hold something else now."""
         return {id(self.things[place]) for place in self.changed()}
@@ -235,3 +249,8 @@ class Journal:
         """Take all changes back."""
         for index in self.changed():
             put(self.things[index], *self.before[index])
+
+
+def changes(*roots):
+    """A function that says whether something that `roots` reach was changed since now."""
+    return Journal(*roots).is_changed

@@ -21,7 +21,9 @@ from flux.compiler.control.checks import current as current_checks
 from flux.compiler.control.doubles import note
 from flux.compiler.control.growth import Growth
 from flux.compiler.control.iterables import Sequence, staged
+from flux.compiler.control.iterators import not_spent, rest_of
 from flux.compiler.control.join import ABSENT, Both, Join, Made, Out, Slot, build, resolve
+from flux.compiler.control.journal import changes
 from flux.compiler.control.options import MOST_UNROLLED, current
 from flux.compiler.control.passes import looped
 from flux.compiler.control.records import (
@@ -44,6 +46,9 @@ __all__ = ["for_", "while_"]
 ROUNDS = 12
 """After so many rounds the types of a loop's variables have to agree."""
 INDEX = jax.ShapeDtypeStruct((), jnp.int32)
+PLAIN = (list, tuple, dict, set, frozenset, str, range, Sequence, type({}.items()),
+         type({}.keys()), type({}.values()))  # fmt: skip
+"""To take all their items changes nothing."""
 Ended = tuple[tuple, tuple]
 """The carried values after a loop, and what it collected."""
 
@@ -70,21 +75,23 @@ def for_(body: Callable, iterable, inits: tuple, region: Region) -> Ended:
         return over_rest(body, iterable, inits, region)
     if isinstance(iterable, Reverse):
         return in_reverse(body, iterable, inits, region)
+    not_spent(iterable)
     items = staged(iterable)
     if items is None:
         return in_python(body, iterable, inits, region)
+    items.begin()
     if not isinstance(items.length, int):
         return rolled(body, items, inits, region)
     numbers = isinstance(iterable, range)
     if items.length == 0 or not current().wants_loop(items.length, numbers):
-        return in_python(body, iterable if numbers else items, inits, region)
+        return in_python(body, iterable if numbers else items.each(), inits, region)
     try:
         return rolled(body, items, inits, region)
     except Exception as error:
         if items.length > MOST_UNROLLED:
             raise
         explain(error, region)
-    return in_python(body, iterable if numbers else items, inits, region)
+    return in_python(body, iterable if numbers else items.each(), inits, region)
 
 
 def explain(problem: Exception, region: Region) -> None:
@@ -105,7 +112,9 @@ def in_python(body: Callable, iterable, inits: tuple, region: Region) -> Ended:
         for items, one in zip(collected, more, strict=True):
             items.append(one)
         if isinstance(stop, Tracer):
-            return until(stop, body, list(rest), values, collected, region)
+            plain = rest is not iterable and isinstance(iterable, PLAIN)
+            more = list(rest) if plain else rest_of(rest, changes, MOST_UNROLLED)
+            return until(stop, body, more, values, collected, region)
         if stop:
             break
     return values, tuple(collected)
