@@ -2,8 +2,9 @@
 
 The models are those of `models.py`, each in a process of its own. The time is that from the start
 of Python's imports to the first loss, with empty folders for compiled programs ("cold") and with
-those that the process before has left ("warm"). Equinox has JAX's persistent cache, with the same
-threshold as Flux's: programs that compile in 0.3 seconds are not kept. PyTorch, eager, keeps none.
+those that the process before has left ("warm"). Equinox and Keras have JAX's persistent cache, with
+the same threshold as Flux's: programs that compile in 0.3 seconds are not kept. PyTorch, eager,
+keeps none.
 The memory is the most that the process held until the end of 21 steps.
 """
 
@@ -22,7 +23,13 @@ from statistics import median
 from measure import Row, compared, script
 
 FRESH = Path(__file__).parent / "nets" / "fresh.py"
-FRAMEWORKS = {"flux": "in_flux", "Equinox": "in_equinox", "PyTorch eager": "in_torch"}
+FRAMEWORKS = {
+    "flux": "in_flux",
+    "Equinox": "in_equinox",
+    "PyTorch eager": "in_torch",
+    "Keras (JAX)": "in_keras",
+}
+NEEDED = {"PyTorch eager": "torch", "Keras (JAX)": "keras"}  # and may not be installed
 TIMED, WEIGHED = ("LeNet", "LSTM"), ("ResNet", "GPT")
 
 
@@ -78,7 +85,7 @@ def weighed(name: str, frameworks: list[str]) -> list[Row]:
 
 
 def main(quick: bool = False) -> list[Row]:
-    frameworks = [who for who in FRAMEWORKS if who != "PyTorch eager" or find_spec("torch")]
+    frameworks = [who for who in FRAMEWORKS if who not in NEEDED or find_spec(NEEDED[who])]
     rows = [row for name in TIMED for row in rounds_of(name, frameworks, 2 if quick else 4)]
     return rows + [row for name in WEIGHED for row in weighed(name, frameworks)]
 

@@ -5,7 +5,8 @@ user of each framework writes them (`nets/`), with the same shapes, the same num
 float32, and each framework's use of all cores: an MLP on 784 pixels, LeNet, a residual network of
 seven 3x3 convolutions on 32x32 images, an LSTM over 50 steps as a layer and as a `for` loop around
 a cell, a GRU over 64 letters, a GPT of two blocks over 64 letters, and a variational autoencoder.
-Equinox has no layer over time: both of its LSTMs are a `lax.scan` of its cell.
+Equinox has no layer over time: both of its LSTMs are a `lax.scan` of its cell. Keras runs on JAX,
+and its loop around a cell is `keras.layers.RNN`, which is faster than a `for` loop of one's own.
 
 The last row of a model says how much of the speed of a product of two large matrices it reaches;
 its operations are those that XLA counts.
@@ -43,6 +44,12 @@ def contestants(name: str) -> tuple[dict, dict[str, str]]:
             missing["torch.compile"] = "there is no C++ compiler"
     else:
         missing |= dict.fromkeys(("PyTorch eager", "torch.compile"), "PyTorch is not installed")
+    if find_spec("keras"):
+        from nets import in_keras
+
+        sizes["Keras (JAX)"], steps["Keras (JAX)"] = in_keras.parameters(name), in_keras.step(name)
+    else:
+        missing["Keras (JAX)"] = "Keras is not installed"
     assert len(set(sizes.values())) == 1, f"{name}: not the same number of parameters: {sizes}"
     return steps, missing
 

@@ -32,7 +32,7 @@ NAMES = (
     "transform_time",
     "memory",
 )
-PACKAGES = ("numpy", "jax", "optax", "equinox", "autograd", "torch")
+PACKAGES = ("numpy", "jax", "optax", "equinox", "autograd", "torch", "keras")
 
 
 def measured(name: str, quick: bool) -> list[Row] | None:
