@@ -122,8 +122,9 @@ class Counting(Sequence):
             start, stop = 0, start
         self.start, self.step = start, step
         for value in (start, stop, step):
-            if jnp.issubdtype(getattr(value, "dtype", int), jnp.inexact):
-                raise TypeError(f"an array of {value.dtype} cannot be interpreted as an integer")
+            kind = getattr(value, "dtype", int)
+            if jnp.issubdtype(kind, jnp.inexact):
+                raise TypeError(f"an array of {kind} cannot be interpreted as an integer")
         if isinstance(step, Tracer):
             current().happen_if(step == 0, ValueError("range() arg 3 must not be zero"))
         if any(isinstance(v, Tracer) for v in (start, stop, step)):
