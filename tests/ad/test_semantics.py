@@ -435,3 +435,53 @@ def test_a_rule_is_given_the_cotangents_of_lists_inside_a_tuple():
         return first * second
 
     assert flux.gradient(loss, 2.0) == (24.0,)
+
+
+def unreached(a, c):
+    b = 0.0
+    for _ in range(2):
+        b = 1 - c
+        continue
+        c = a
+    return b + 3 * c
+
+
+def assigned_to_itself(a, c):
+    b = 0.0
+    for _ in range(2):
+        b = a - c
+        c = c  # noqa: PLW0127
+    return b + 3 * c
+
+
+def left_from_the_else_of_a_loop(a, c):
+    b = 0.0
+    for d in (a, c):
+        for e in (c, a):
+            b = b + d * e
+        else:
+            continue
+        b = 2.0
+    for d in (a, c):
+        while b > 100:
+            pass
+        else:
+            b = b * d
+            break
+        b = 3.0
+    return b + a * c
+
+
+@pytest.mark.parametrize(
+    "f", [unreached, assigned_to_itself, left_from_the_else_of_a_loop], ids=lambda f: f.__name__
+)
+def test_what_a_loop_only_seems_to_assign(f):
+    at, h = (0.3, 0.4), 1e-6
+    value, grads = flux.withgradient(f, *at)
+    assert value == f(*at)
+    slopes = [
+        (f(*[x + h * (i == k) for k, x in enumerate(at)])
+         - f(*[x - h * (i == k) for k, x in enumerate(at)])) / (2 * h)
+        for i in range(2)
+    ]  # fmt: skip
+    np.testing.assert_allclose(grads, slopes, rtol=1e-7)

@@ -45,6 +45,8 @@ class Blocks(State):
         if isinstance(node, ast.For | ast.While):
             if has_exit([node], loop_level=False):
                 flags.append(self.returned_base)
+            if self.loops and has_exit(node.orelse):
+                flags += [self.loops[-1].stop, self.loops[-1].skip]
         elif isinstance(node, ast.Try | ast.With | ast.Match) and has_exit([node]):
             flags.append(self.returned_base)
             if self.loops:

@@ -123,7 +123,8 @@ class Loops(State):
         targets = tuple(self.define(name, p.inert) for name, p in zip(carried, params, strict=True))
         for name, param, init, value in zip(carried, params, inits, yields, strict=True):
             self.doubt(self.env[name], (param, value))  # type: ignore[arg-type]
-            if value is param or value == init == Const(False):
+            kept = value is param and not isinstance(init, Var)
+            if kept or value == init == Const(False):
                 self.env[name] = UNDEFINED if init is UNBOUND else init
         if self.loops and self.env[self.returned_base] != Const(False):
             self.env[self.loops[-1].stop] = self.env[self.returned_base]
