@@ -25,6 +25,7 @@ BENCH = Path(__file__).parent
 NAMES = (
     "train_step",
     "models",
+    "convolutions",
     "fresh_process",
     "call_overhead",
     "compiled_loops",

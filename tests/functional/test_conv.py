@@ -1,11 +1,14 @@
 """Convolution and its adjoint against PyTorch."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flux.ad import pullback
+from flux import jit
+from flux.ad import gradient, pullback
 from flux.functional import conv, conv_transpose
+from flux.functional.patches import geometry_of
 
 torch = pytest.importorskip("torch", reason="the reference of these tests is PyTorch")
 T = torch.nn.functional
@@ -103,6 +106,49 @@ def test_same_padding_at_stride_one_is_that_of_pytorch():
 def test_an_unknown_padding_is_refused(pad):
     with pytest.raises((ValueError, TypeError), match="pad|iterable"):
         conv(jnp.ones((1, 5, 5, 1)), jnp.ones((3, 3, 1, 1)), pad=pad)
+
+
+FEW = [
+    ((6, 7), (3, 5), 1, 16, {"pad": 1}),
+    ((9, 8), (2, 3), 3, 4, {"stride": 2, "pad": (1, 0, 0, 1)}),
+    ((8, 9), (2, 3), 6, 33, {"dilation": 2}),
+    ((7,), (4,), 1, 2, {"stride": 3, "pad": 2}),
+    ((4, 4, 5), (2, 1, 2), 2, 3, {}),
+    ((6, 5), (1, 1), 3, 4, {"stride": 2}),
+]
+
+
+@pytest.mark.parametrize(("sizes", "window", "c_in", "c_out", "settings"), FEW)
+def test_derivatives_of_derivatives_of_few_channels(sizes, window, c_in, c_out, settings):
+    x = jnp.asarray(RNG.normal(size=(2, *sizes, c_in)), jnp.float32)
+    w = jnp.asarray(RNG.normal(size=(*window, c_in, c_out)), jnp.float32)
+    at = geometry_of(x.shape, window, settings.get("stride", 1), settings.get("pad", 0),
+                     settings.get("dilation", 1))  # fmt: skip
+    letters = "DHW"[3 - len(sizes) :]
+
+    def by_xla(x, w):
+        layout = (f"N{letters}C", f"{letters}IO", f"N{letters}C")
+        return jax.lax.conv_general_dilated(
+            x, w, at.stride, at.pads, rhs_dilation=at.dilation, dimension_numbers=layout
+        )
+
+    def ours(x, w):
+        return conv(x, w, **settings)
+
+    def slopes(f, grad):
+        def loss(x, w):
+            return jnp.sum(jnp.tanh(f(x, w)))
+
+        def steep(x, w):
+            gx, gw = grad(loss, x, w)
+            return jnp.sum(jnp.sin(gx)) + jnp.sum(gw**2)
+
+        return [*grad(loss, x, w), *grad(steep, x, w)]
+
+    found = jit(lambda: slopes(ours, gradient))()
+    expected = slopes(by_xla, lambda f, *args: jax.grad(f, (0, 1))(*args))
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3)
 
 
 def test_half_precision_stays():

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 import jax.numpy as jnp
-from jax import lax
 
 from flux.ad import nograd
 from flux.errors import ShapeError, user_line
 from flux.functional.arrays import namespace
+from flux.functional.convolve import convolved, spread
 from flux.functional.patches import Geometry, fold_windows, geometry_of, unfold_windows
 from flux.functional.window import Sizes, each, paddings
 
@@ -41,15 +41,7 @@ def conv(x, weight, *, stride: Sizes = 1, pad: Sizes | str = 0, dilation: Sizes 
     xp = namespace(x, weight)
     if xp is not jnp:
         return _by_windows(x, weight, geometry, groups)
-    return lax.conv_general_dilated(
-        jnp.asarray(x),
-        jnp.asarray(weight),
-        geometry.stride,
-        geometry.pads,
-        rhs_dilation=geometry.dilation,
-        dimension_numbers=_layout(axes),
-        feature_group_count=groups,
-    )
+    return convolved(jnp.asarray(x), jnp.asarray(weight), geometry, groups)
 
 
 def conv_transpose(
@@ -85,19 +77,10 @@ def conv_transpose(
     window = weight.shape[:axes]
     strides, dilations = each(stride, axes, "stride"), each(dilation, axes, "dilation")
     pads = _adjoint_paddings(pad, outpad, x.shape[1:-1], window, strides, dilations)
+    geometry = _adjoint_geometry(x.shape, weight.shape, strides, dilations, pads, groups)
     if namespace(x, weight) is not jnp:
-        geometry = _adjoint_geometry(x.shape, weight.shape, strides, dilations, pads, groups)
         return _to_windows(x, weight, geometry, groups)
-    return lax.conv_general_dilated(
-        jnp.asarray(x),
-        _adjoint_weight(jnp.asarray(weight), groups),
-        (1,) * axes,
-        pads,
-        lhs_dilation=strides,
-        rhs_dilation=dilations,
-        dimension_numbers=_layout(axes),
-        feature_group_count=groups,
-    )
+    return spread(jnp.asarray(x), jnp.asarray(weight), geometry, groups)
 
 
 def _by_windows(x, weight, geometry, groups):
@@ -160,16 +143,6 @@ def _adjoint_geometry(shape, weight_shape, stride, dilation, pads, groups) -> Ge
     return Geometry(whole, tuple(window), stride, dilation, cut, places)
 
 
-def _adjoint_weight(weight, groups):
-    """The window flipped, and in each group input and output channels exchanged."""
-    *window, n_out, n_in = weight.shape
-    parts = weight.reshape((*window, n_out, groups, n_in // groups))
-    parts = jnp.moveaxis(parts, -3, -1)  # (..., groups, n_in/groups, n_out)
-    parts = jnp.moveaxis(parts, -3, -2)  # (..., n_in/groups, groups, n_out)
-    parts = parts.reshape((*window, n_in // groups, groups * n_out))
-    return jnp.flip(parts, axis=tuple(range(len(window))))
-
-
 @nograd
 def _adjoint_paddings(pad, outpad, sizes, window, stride, dilation):
     spans = [d * (k - 1) for k, d in zip(window, dilation, strict=True)]
@@ -184,10 +157,3 @@ def _adjoint_paddings(pad, outpad, sizes, window, stride, dilation):
         (span - before, span - after + more)
         for span, (before, after), more in zip(spans, cut, extra, strict=True)
     )
-
-
-@nograd
-def _layout(axes):
-    """The names that XLA wants: examples first, channels last."""
-    letters = "DHW"[3 - axes :]
-    return (f"N{letters}C", f"{letters}IO", f"N{letters}C")
