@@ -14,6 +14,7 @@ ARGS     ?=
 WORKERS  ?= auto
 COUNT    ?= 1000
 START    ?= 0
+KIND     ?= program
 export PYTHONUTF8 = 1
 
 .DEFAULT_GOAL := help
@@ -48,8 +49,8 @@ bench: $(READY)-bench ## speed and memory next to peers, into bench/RESULTS.md (
 conformance: $(READY)-test ## every sample program: value, side effects, gradient, second pullback
 	$(BIN)/python -m pytest tests -n $(WORKERS) --maxprocesses 8 -m line --lines $(ARGS)
 
-fuzz: $(READY)-test ## random programs against differences (COUNT=1000 START=0)
-	cd tests && $(abspath $(BIN))/python -m fuzz $(START) $(COUNT)
+fuzz: $(READY)-test ## random programs against differences (COUNT=1000 START=0 KIND=program|order|shares COMPILED=1)
+	cd tests && COMPILED=$(COMPILED) $(abspath $(BIN))/python -m fuzz $(START) $(COUNT) $(KIND)
 
 killtest: COUNT = 30
 killtest: $(READY)-test ## kill a training COUNT times, resume it, compare every bit (COUNT=30 START=0)

@@ -472,10 +472,26 @@ def left_from_the_else_of_a_loop(a, c):
     return b + a * c
 
 
+def returned_before_it_is_assigned_anew(a, c):
+    b = a * 1
+    if c > 0:
+        if c > 0.1:
+            return b
+        b = c
+    return b
+
+
 @pytest.mark.parametrize(
-    "f", [unreached, assigned_to_itself, left_from_the_else_of_a_loop], ids=lambda f: f.__name__
+    "f",
+    [
+        unreached,
+        assigned_to_itself,
+        left_from_the_else_of_a_loop,
+        returned_before_it_is_assigned_anew,
+    ],
+    ids=lambda f: f.__name__,
 )
-def test_what_a_loop_only_seems_to_assign(f):
+def test_versions_of_a_variable_have_cotangents_of_their_own(f):
     at, h = (0.3, 0.4), 1e-6
     value, grads = flux.withgradient(f, *at)
     assert value == f(*at)

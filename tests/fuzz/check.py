@@ -1,4 +1,4 @@
-"""Run one random program: value, gradient, second pullback, second derivative."""
+"""Run one random program: value, gradient, second pullback, second derivative; compiled, too."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 from fuzz.order import Expressions
+from fuzz.shares import Shares
 from fuzz.source import Writer
 
 import flux
@@ -48,17 +51,21 @@ def slope(f, place: int) -> float | None:
     return b if math.isclose(a, b, rel_tol=1e-4, abs_tol=1e-6) else None
 
 
-def check(seed: int, second: bool = False, order: bool = False) -> str:
-    """`right`, `unsure` (a kink is near), `refused`, or an `AssertionError` with the source.
-
-    Args:
-        order: expressions that assign the names they read, from `fuzz.order`.
-    """
+def text_of(seed: int, kind: str, compiled: bool = False) -> str:
+    """A program: of the language at large, of expressions in `order`, or one that `shares`."""
     rng = random.Random(seed)
-    writer = Expressions(rng, rng.randint(1, 4)) if order else Writer(rng, rng.randint(3, 14))
-    text = writer.text()
+    if kind == "order":
+        return Expressions(rng, rng.randint(1, 4)).text()
+    if kind == "shares":
+        return Shares(rng).text()
+    return Writer(rng, rng.randint(3, 14), compiled=compiled).text()
+
+
+def check(seed: int, second: bool = False, kind: str = "program") -> str:
+    """`right`, `unsure` (a kink is near), `refused`, or an `AssertionError` with the source."""
+    text = text_of(seed, kind)
     try:
-        f = function_of(text, f"{'order' if order else 'program'}_{seed}")
+        f = function_of(text, f"{kind}_{seed}")
         expected = f(*POINT)
     except Exception:
         return "unsure"
@@ -89,6 +96,30 @@ def check(seed: int, second: bool = False, order: bool = False) -> str:
         note = f"argument {place}: gradient {gradient[place]}, differences {wanted}"
         assert close, report(seed, text, note)
     return second_derivative(f, seed, text) if second else "right"
+
+
+def check_compiled(seed: int, kind: str = "program") -> str:
+    """The same outcomes for value and gradient of a compiled program next to eager ones."""
+    text = text_of(seed, kind, compiled=True)
+    try:
+        f = function_of(text, f"compiled_{kind}_{seed}")
+        value, grads = flux.withgradient(f, *POINT)
+    except Exception:
+        return "unsure"
+    with jax.enable_x64(True):
+        args = [jnp.asarray(x) for x in POINT]
+        try:
+            found = flux.jit(lambda x, y: flux.withgradient(f, x, y))(*args)
+            alone = flux.jit(f)(*args)
+        except flux.StagingError:
+            return "refused"
+        except Exception as error:
+            raise AssertionError(report(seed, text, f"{type(error).__name__}: {error}")) from error
+    numbers = [float(x) for x in (found[0], alone, *found[1])]
+    for a, b in zip(numbers, (value, value, *grads), strict=True):
+        close = math.isclose(a, b, rel_tol=1e-7, abs_tol=1e-10)
+        assert close, report(seed, text, f"compiled {numbers}, eager {value}, {grads}")
+    return "right"
 
 
 def second_derivative(f, seed: int, text: str) -> str:

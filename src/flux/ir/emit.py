@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any
 
+from flux.ir.apart import names_apart
 from flux.ir.program import (
     UNDEFINED,
     Block,
@@ -74,6 +75,7 @@ class Writer:
         self.names: dict[str, Any] = {}
         self.by_id: dict[int, str] = {}
         self.specials: set[str] = set()
+        self.apart = names_apart(program)
 
     def function(self) -> ast.FunctionDef:
         program = self.program
@@ -115,7 +117,7 @@ class Writer:
 
     def name(self, var: Var) -> str:
         """How a variable is called in Python."""
-        return var.base
+        return self.apart.get(var, var.base)
 
     def store(self, target: Var | tuple) -> ast.expr:
         """The targets of an assignment."""
@@ -161,7 +163,7 @@ class Writer:
                 return [self.call(statement)]
             case Move(target=target, value=value):
                 if value is UNDEFINED:
-                    return [ast.Delete([ast.Name(target.base, ast.Del())])]
+                    return [ast.Delete([ast.Name(self.name(target), ast.Del())])]
                 return self.copies([(target, value)])
             case If():
                 return self.branch(statement)
@@ -202,13 +204,14 @@ class Writer:
         moves = [
             (target, value)
             for target, value in pairs
-            if value is not UNDEFINED and not (isinstance(value, Var) and value.base == target.base)
+            if value is not UNDEFINED
+            and not (isinstance(value, Var) and self.name(value) == self.name(target))
         ]
         written: set[str] = set()
         clash = False
         for target, value in moves:
-            clash |= isinstance(value, Var) and value.base in written
-            written.add(target.base)
+            clash |= isinstance(value, Var) and self.name(value) in written
+            written.add(self.name(target))
         if clash:
             targets = ast.Tuple([self.store(t) for t, _ in moves], ast.Store())
             values = ast.Tuple([self.operand(v) for _, v in moves], ast.Load())
@@ -241,7 +244,7 @@ class Writer:
             return []
         ends: list[ast.stmt] = []
         for collected, operand in zip(node.collected, node.collect, strict=True):
-            append = ast.Attribute(ast.Name(collected.base, ast.Load()), "append", ast.Load())
+            append = ast.Attribute(ast.Name(self.name(collected), ast.Load()), "append", ast.Load())
             ends.append(ast.Expr(ast.Call(append, [self.operand(operand)], [])))
         ends += self.copies(list(zip(node.params, node.body.yields, strict=True)))
         if isinstance(node, For) and node.stop is not None:
@@ -253,7 +256,7 @@ class Writer:
         body = self.block(node.body) + self.loop_end(node)
         target: ast.expr = self.store(node.item)
         first = body[0] if body else None
-        if _takes_apart(first, node.item.base):
+        if _takes_apart(first, self.name(node.item)):
             target = first.targets[0]  # type: ignore[union-attr]
             body = body[1:]
         iterable = self.operand(node.iterable)
@@ -262,7 +265,7 @@ class Writer:
     def while_loop(self, node: While) -> list[ast.stmt]:
         start = self.loop_start(node)
         body = self.block(node.body) + self.loop_end(node)
-        test = ast.Name(node.params[0].base, ast.Load())
+        test = ast.Name(self.name(node.params[0]), ast.Load())
         return [*start, ast.While(test, body or [ast.Pass()], [])]
 
     def nested(self, node: Function) -> list[ast.stmt]:

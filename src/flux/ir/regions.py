@@ -156,7 +156,7 @@ class RegionWriter(Writer):
     # -- names ---------------------------------------------------------------------------------
 
     def name(self, var: Var) -> str:
-        return self.called.get(var, var.base)
+        return self.called.get(var) or super().name(var)
 
     def store(self, target: Var | tuple) -> ast.expr:
         if isinstance(target, tuple):
@@ -166,10 +166,11 @@ class RegionWriter(Writer):
     def define(self, var: Var) -> str:
         """The name of a variable that the function being written assigns."""
         frame = self.frames[-1]
-        name = frame.own.get(var.base)
+        base = super().name(var)
+        name = frame.own.get(base)
         if name is None:
-            name = self.unused(var.base) if var.base in frame.outer else var.base
-            frame.own[var.base] = name
+            name = self.unused(base) if base in frame.outer else base
+            frame.own[base] = name
         self.called[var] = name
         return name
 
