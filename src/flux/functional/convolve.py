@@ -1,9 +1,8 @@
 """Convolution of JAX arrays: three bilinear functions, each the adjoint of the others.
 
 `convolved` makes places of positions, `spread` takes it back in the input, `weighed` in the weight.
-On a CPU some shapes have a faster way than XLA's (`bench/convolutions.py` measures them): the
-adjoints of windows of one position are products, and windows over few channels are gone through in
-tiles.
+On a CPU windows over few channels are gone through in tiles, which is faster than XLA's way
+(`bench/convolutions.py` measures both).
 """
 
 from __future__ import annotations
@@ -32,9 +31,6 @@ def convolved(x, weight, geometry, groups, /):
 
 def spread(y, weight, geometry, groups, /):
     """The adjoint of `convolved` in its input: each place is spread over its window."""
-    if _is_product(geometry, groups):
-        rows = y.reshape((-1, y.shape[-1])) @ weight.reshape(weight.shape[-2:]).T
-        return _unstrided(rows.reshape((*y.shape[:-1], -1)), geometry)
     if _has_few(geometry, y.dtype, groups):
         tiling = tiling_of(geometry)
         return fold_tiles(_to_runs(y, tiling) @ band_of(weight, tiling).T, tiling)
@@ -43,10 +39,6 @@ def spread(y, weight, geometry, groups, /):
 
 def weighed(x, y, geometry, groups, /):
     """The adjoint of `convolved` in its weight: how each entry met input and place."""
-    if _is_product(geometry, groups):
-        rows = _strided(x, geometry).reshape((-1, x.shape[-1]))
-        shape = (*geometry.window, x.shape[-1], y.shape[-1])
-        return (rows.T @ y.reshape((-1, y.shape[-1]))).reshape(shape)
     shape = (*geometry.window, x.shape[-1] // groups, y.shape[-1])
     weight = jax.ShapeDtypeStruct(shape, y.dtype)
     return jax.linear_transpose(lambda w: _by_xla(x, w, geometry, groups), weight)(y)[0]
@@ -83,13 +75,6 @@ def _weighed_rule(x, y, geometry, groups, /):
 
 
 @nograd
-def _is_product(geometry: Geometry, groups: int) -> bool:
-    """Is a window one position, with no zeros around them?"""
-    plain = max(geometry.window) == 1 and not any(map(any, geometry.pads))
-    return plain and groups == 1 and on_cpu()
-
-
-@nograd
 def _has_few(geometry: Geometry, dtype, groups: int) -> bool:
     few = groups == 1 and geometry.shape[-1] <= FEW[0] and max(geometry.window) > 1
     return few and on_cpu() and jnp.issubdtype(dtype, jnp.floating)
@@ -99,23 +84,6 @@ def _has_few(geometry: Geometry, dtype, groups: int) -> bool:
 def on_cpu() -> bool:
     """Do arrays live on a CPU where nothing else is said?"""
     return jax.default_backend() == "cpu"
-
-
-# -- as a product ------------------------------------------------------------------------------
-
-
-def _strided(x, geometry):
-    """The positions that windows of one position lie on."""
-    ends = [(n - 1) * s + 1 for n, s in zip(geometry.places, geometry.stride, strict=True)]
-    begin, end = (0,) * x.ndim, (x.shape[0], *ends, x.shape[-1])
-    return lax.slice(x, begin, end, (1, *geometry.stride, 1))
-
-
-def _unstrided(y, geometry):
-    sizes, places = geometry.shape[1:-1], geometry.places
-    triples = zip(sizes, places, geometry.stride, strict=True)
-    edges = [(0, n - (p - 1) * s - 1, s - 1) for n, p, s in triples]
-    return lax.pad(y, jnp.zeros((), y.dtype), [(0, 0, 0), *edges, (0, 0, 0)])
 
 
 # -- in tiles ----------------------------------------------------------------------------------
@@ -151,16 +119,8 @@ def _by_xla(x, weight, geometry, groups):
 
 
 def _adjoint_by_xla(y, weight, geometry, groups):
-    return lax.conv_general_dilated(
-        y,
-        _adjoint_weight(weight, groups),
-        (1,) * len(geometry.window),
-        _adjoint_pads(geometry),
-        lhs_dilation=geometry.stride,
-        rhs_dilation=geometry.dilation,
-        dimension_numbers=_layout(len(geometry.window)),
-        feature_group_count=groups,
-    )
+    x = jax.ShapeDtypeStruct(geometry.shape, y.dtype)
+    return jax.linear_transpose(lambda x: _by_xla(x, weight, geometry, groups), x)(y)[0]
 
 
 @nograd
@@ -171,27 +131,13 @@ def _spans(geometry: Geometry) -> list[int]:
 
 @nograd
 def _pads(geometry: Geometry) -> list[tuple[int, int]]:
-    """The zeros on both sides that the windows reach; negative where they miss positions."""
-    sizes, axes = geometry.shape[1:-1], zip(geometry.places, geometry.stride, strict=True)
-    ends = [(p - 1) * s + 1 + span for (p, s), span in zip(axes, _spans(geometry), strict=True)]
-    pads = zip(ends, sizes, geometry.pads, strict=True)
-    return [(lo, end - n - lo) for end, n, (lo, _) in pads]
-
-
-@nograd
-def _adjoint_pads(geometry: Geometry) -> list[tuple[int, int]]:
-    pads = zip(_pads(geometry), _spans(geometry), strict=True)
-    return [(span - lo, span - hi) for (lo, hi), span in pads]
-
-
-def _adjoint_weight(weight, groups):
-    """The window flipped, and in each group input and output channels exchanged."""
-    *window, n_out, n_in = weight.shape
-    parts = weight.reshape((*window, n_out, groups, n_in // groups))
-    parts = jnp.moveaxis(parts, -3, -1)  # (..., groups, n_in/groups, n_out)
-    parts = jnp.moveaxis(parts, -3, -2)  # (..., n_in/groups, groups, n_out)
-    parts = parts.reshape((*window, n_in // groups, groups * n_out))
-    return jnp.flip(parts, axis=tuple(range(len(window))))
+    """The zeros on both sides; negative where a place more than there are would fit."""
+    found = []
+    axes = zip(geometry.shape[1:-1], geometry.places, geometry.stride, geometry.pads, strict=True)
+    for (n, places, stride, (lo, hi)), span in zip(axes, _spans(geometry), strict=True):
+        spare = n + lo + hi - span - 1 - (places - 1) * stride
+        found.append((lo, hi if spare < stride else hi - spare))
+    return found
 
 
 @nograd
