@@ -69,6 +69,8 @@ def check(seed: int, second: bool = False, kind: str = "program") -> str:
         expected = f(*POINT)
     except Exception:
         return "unsure"
+    if abs(expected) == 1:  # the last `tanh` saturates, of infinite numbers too
+        return "unsure"
     log = f.__globals__.get("LOG", [])
     noted = list(log)
     try:
