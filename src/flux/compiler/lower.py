@@ -9,6 +9,7 @@ import jax
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 from flux.compiler.control.options import Options
+from flux.compiler.heaps import programs_in
 from flux.compiler.jit import Jitted
 from flux.compiler.plan import Plan
 from flux.compiler.program import Program
@@ -35,7 +36,7 @@ def lower(f: Callable, *args, **keywords) -> Lowered:
     found = program.gather(root)
     assert found is not None
     try:
-        return Lowered(program.compiled.trace(*found[0]))
+        return Lowered(program.traced(found[0]))
     except Exception as error:
         problem = in_user_terms(error, function)
     raise problem
@@ -113,12 +114,3 @@ def missing_in(equation, inner: ClosedJaxpr) -> tuple[Cost, int]:
 def estimate_of(closed: ClosedJaxpr) -> Cost:
     avals = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in closed.in_avals]
     return estimate(jax.jit(jaxpr_as_fun(closed)).lower(*avals))
-
-
-def programs_in(equation) -> list[ClosedJaxpr]:
-    """The programs that an operation runs: the body of a loop, the sides of a branch."""
-    found = []
-    for value in equation.params.values():
-        parts = value if isinstance(value, tuple | list) else (value,)
-        found += [part for part in parts if isinstance(part, ClosedJaxpr)]
-    return found

@@ -20,6 +20,7 @@ from flux.compiler.control.options import Options, using
 from flux.compiler.control.surroundings import Surroundings, noticing
 from flux.compiler.control.written import callers
 from flux.compiler.explain import change_of_shape, say
+from flux.compiler.heaps import bytes_of, in_pieces
 from flux.compiler.outcome import describe
 from flux.compiler.plan import Plan, rebuild
 
@@ -97,25 +98,37 @@ def complain(checks: Checks, code) -> None:
         raise checks.error(int(code.max()))
 
 
+class Outgrown(Exception):
+    """The leaves of a call are larger than those that the program was compiled for."""
+
+
+def size_of(leaves) -> int:
+    return sum(map(bytes_of, leaves))
+
+
 class Program:
     """A compiled program.
 
     Attributes:
         plan: the structure of its calls.
         gather: of the plan.
-        compiled: JAX's function of the plan's leaves.
+        compiled: JAX's function of the plan's leaves; `None` before the first run.
+        size: the bytes of the leaves that it was made for; for larger ones it is made anew.
     """
 
     def __init__(self, plan: Plan, name: str, donate: bool = False, options=None):
         self.plan, self.name, self.options = plan, name, options or Options()
         self.gather = plan.gather
         self.avals: tuple = ()
-        self.compiled = jax.jit(self.trace)
-        self.donating = donate
+        self.compiled: Callable | None = None
+        self.size = 0
+        self.donates = donate
         self.surroundings: list[Surroundings] = []
 
     def trace(self, *leaves):
         """Run the function on a copy of its arguments, with `leaves` in the places of arrays."""
+        if self.compiled and size_of(leaves) > self.size:
+            raise Outgrown
         if os.environ.get("FLUX_EXPLAIN"):
             self.explain(leaves)
         (function, args, keywords), copies = rebuild(self.plan, leaves)
@@ -155,14 +168,25 @@ class Program:
 
     def run(self, leaves, nodes):
         """Run the program; change the caller's containers; return the result."""
-        if self.donating:
-            self.donate(leaves)
-        done = self.compiled(*leaves)
+        compiled = self.compiled or self.compile(leaves)
+        try:
+            done = compiled(*leaves)
+        except Outgrown:
+            done = self.compile(leaves)(*leaves)
         return done.finish(done.outputs, leaves, nodes)
 
-    def donate(self, leaves) -> None:
-        """Let the program reuse the memory of the inputs that it writes over."""
-        self.donating = False
-        done = jax.eval_shape(self.trace, *leaves)
-        arrays = [i for i in done.overwritten if issubclass(self.plan.leaves[i].kind, jax.Array)]
-        self.compiled = jax.jit(self.trace, donate_argnums=tuple(arrays))
+    def traced(self, leaves) -> jax.stages.Traced:
+        """The program for such leaves, before XLA has seen it."""
+        return jax.jit(self.trace).trace(*leaves)
+
+    def compile(self, leaves) -> Callable:
+        """Make JAX's function, which knows by now what the program needs."""
+        self.compiled, self.size = None, size_of(leaves)
+        body = self.trace  # one object: what JAX has traced, it knows by identity
+        traced, arrays = jax.jit(body).trace(*leaves), []
+        if self.donates:  # the program may reuse the memory of the inputs that it writes over
+            written = traced.out_info.overwritten
+            arrays = [i for i in written if issubclass(self.plan.leaves[i].kind, jax.Array)]
+        pieces = in_pieces(traced)
+        self.compiled = jax.jit(body, donate_argnums=arrays, compiler_options=pieces)
+        return self.compiled
