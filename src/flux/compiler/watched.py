@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flux.compiler.control.calls import call_
 from flux.compiler.control.watch import watchers
 from flux.compiler.outcome import describe
+from flux.compiler.places import in_place
 from flux.compiler.plan import Plan, rebuild
 from flux.compiler.staging import in_user_terms
 
@@ -21,13 +22,14 @@ def run_watched(plan: Plan, root, name: str) -> Any:
     assert found is not None
     leaves, nodes = found
     arrays = tuple([jnp.asarray(leaf) for leaf in leaves])
-    (function, args, keywords), copies = rebuild(plan, arrays)
     try:
-        result = call_(function, *args, **keywords)
+        with in_place(plan):
+            (function, args, keywords), copies = rebuild(plan, arrays)
+            result = call_(function, *args, **keywords)
+            outcome = describe(plan, copies, arrays, result)
     except Exception as error:
         problem = in_user_terms(error, root[0])
     else:
-        outcome = describe(plan, copies, arrays, result)
         for watcher in watchers():
             watcher.end(name, outcome.outputs)
         return outcome.finish(outcome.outputs, leaves, nodes)
