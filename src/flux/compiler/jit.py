@@ -128,7 +128,7 @@ class Jitted:
         for program in self.programs:
             found = program.gather(root)
             if found is not None and program.is_current():
-                if program is not self.programs[0]:
+                if program is not self.programs[0] and not is_collecting():
                     self.first(program)
                 try:
                     return program.run(*found)
@@ -150,15 +150,13 @@ class Jitted:
         """A call whose structure has no program yet."""
         if is_collecting():  # another program is being made
             return inside(root, Options(self.unroll))
-        for _ in range(2):
-            with self.lock:
+        with self.lock:
+            with FILLED:  # until another thread has taken traced arrays out of places
                 numbers, reason = self.follow(root)
                 plan = Plan(root, self.moving, self.places.inputs())
-                if not plan.traced:
-                    use_persistent_cache()
-                    return self.compile(root, plan, numbers, reason)
-            with FILLED:  # until another thread has taken traced arrays out of the places
-                pass
+            if not plan.traced:
+                use_persistent_cache()
+                return self.compile(root, plan, numbers, reason)
         return inside(root, Options(self.unroll))
 
     def follow(self, root) -> tuple[set[str], str]:
@@ -203,7 +201,8 @@ class Jitted:
         options = Options(self.unroll, ordered=True)
         while True:
             program = Program(plan, repr(self), self.donate, options, self.places.constant)
-            found = program.gather(root)
+            with FILLED:
+                found = program.gather(root)
             if found is None:
                 raise RuntimeError(f"the structure of a call of {self!r} changed as it was read.")
             try:

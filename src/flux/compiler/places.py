@@ -132,7 +132,7 @@ class GlobalsOf(VariablesOf):
 
 
 class ClassOf(VariablesOf):
-    """Attributes of a class, which the trace always shares."""
+    """Attributes of a class; a trace works on the class itself."""
 
     def found(self, space=None):
         return vars(self.space)

@@ -19,7 +19,7 @@ from jax.core import Tracer
 
 from flux.compiler.containers import ARRAYS, CellOf, Container, FunctionOf, TupleOf, container_of
 from flux.compiler.namespaces import global_names, is_users
-from flux.compiler.places import Place, VariablesOf, variables_of
+from flux.compiler.places import GlobalsOf, Place, VariablesOf, variables_of
 from flux.errors import ArgumentError, user_line
 
 __all__ = ["ARRAY_KINDS", "Fixed", "Leaf", "Node", "Plan", "rebuild", "same"]
@@ -192,8 +192,8 @@ class Plan:
     def find_live(self) -> list[Node]:
         """Mark the nodes that need a copy when the function is traced."""
         for node in self.met:
-            if isinstance(node.shape, VariablesOf):
-                node.live = node.shape.assigned
+            if isinstance(node.shape, GlobalsOf):
+                node.live = node.shape.assigned or node.shape.shared
             elif is_cell_of_code(node):
                 node.live = False
         changed = True

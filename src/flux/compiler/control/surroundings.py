@@ -92,7 +92,7 @@ class Surroundings:
         self.wanted: dict[tuple, tuple[Place, str | None]] = {}
         pairs = zip(plan.nodes, copies, strict=True)
         own = [copy for node, copy in pairs if not is_shared(node)]
-        self.seen: dict[int, Any] = {id(copy): copy for copy in own}
+        self.seen: dict[Any, Any] = {id(copy): copy for copy in own}
         for node in plan.met:
             if isinstance(node.shape.kind, type):
                 self.add_class(node.shape.kind)
@@ -108,7 +108,7 @@ class Surroundings:
         key = id(code), id(space)
         if key in self.seen or not is_users(code.co_filename):
             return
-        self.seen[key] = code, space  # type: ignore[index]
+        self.seen[key] = code, space
         names = names_in(code)
         self.names |= names | {function.__name__}
         covered = self.covered(space)
@@ -142,11 +142,16 @@ class Surroundings:
             self.visit(place, value, only)
 
     def add_module(self, module: ModuleType, names: frozenset[str]) -> None:
+        if (id(module), names) in self.seen:
+            return
+        self.seen[id(module), names] = module
         covered = self.covered(vars(module))
         for name in names & vars(module).keys():
             value = vars(module)[name]
             if isinstance(value, type):
                 self.add_class(value)
+            if isinstance(value, ModuleType) and not is_library(value):
+                self.add_module(value, names)
             if not is_library(value) and name not in covered:
                 self.add(Place(vars(module), name), value)
 
@@ -168,14 +173,14 @@ class Surroundings:
         while waiting:
             value, place_, path, held = waiting.pop()
             if held and isinstance(value, jax.Array) and place_ is not None:
-                self.wanted[place_.key] = place_, only
+                self.wanted[*place_.key, only] = place_, only
             if isinstance(value, ATOMS) or is_registered(value):
                 continue
-            if id(value) in self.given and place_ is not None:
-                self.needed[place_.key] = place_, only
-            if id(value) in self.seen:
+            if id(value) in self.seen or (id(value), only) in self.seen:
                 continue
-            self.seen[id(value)] = value
+            if id(value) in self.given and place_ is not None:
+                self.needed[*place_.key, only] = place_, only
+            self.seen[id(value) if only is None else (id(value), only)] = value
             shape = None if type(value) is np.ndarray else container_of(value)
             if shape is None and type(value) is not np.ndarray:
                 continue
@@ -214,7 +219,7 @@ class Surroundings:
         self.forget()
         changed = self.changed()
         places = {**self.needed, **self.written()}
-        places |= {k: v for k, v in self.wanted.items() if k not in self.constant}
+        places |= {k: v for k, v in self.wanted.items() if k[:2] not in self.constant}
         found = [p for p, only in places.values() if only is None or only in self.names]
         if found or changed is not None:
             self.restore()
@@ -233,7 +238,8 @@ class Surroundings:
         for value, _, before, place, _ in self.things:
             now = contents(value)
             if not equal(now, before):
-                numbers = now[0] == before[0] and all(map(is_number, now[1], before[1]))
+                pairs = zip(now[1], before[1], strict=False)
+                numbers = now[0] == before[0] and all([a is b or is_number(a, b) for a, b in pairs])
                 found[place and place.key] = place if numbers else None, None
         if any([p is None or isinstance(p.space, type) for p, _ in found.values()]):
             return {}
