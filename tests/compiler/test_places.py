@@ -3,6 +3,7 @@
 import sys
 import threading
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
@@ -27,7 +28,7 @@ class Config:
 
 
 model = same_model = Model()
-number = Model()
+number = SimpleNamespace(steps=0)
 COUNTS = {"n": 0}
 ROWS = np.ones(2, np.float32)
 PARAMETERS = {"w": jnp.float32(1.0)}
@@ -132,7 +133,7 @@ def fresh(monkeypatch):
         value = getattr(HERE, name)
         monkeypatch.setattr(HERE, name, value.copy() if hasattr(value, "copy") else value)
     model.weight, model.steps = jnp.float32(1.0), 0
-    number.steps = User.bank.steps = 0
+    number.steps = 0
     User.rate = User.bank.weight = aside.weight = aside.STATE.weight = jnp.float32(1.0)
     yield
     for now in (model.weight, model.steps, User.bank.weight, aside.STATE.weight):

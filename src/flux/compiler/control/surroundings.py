@@ -1,9 +1,11 @@
-"""What a program has read of modules and classes: it is a constant there, and must stay as it is.
+"""What a program has read of modules and classes: a constant, until it changes.
 
 The plan of a call covers what arguments, captured and global variables reach. What the user's
 methods and the functions of the user's modules read besides (their global variables, attributes of
 classes and modules) is noted while they run for the first time. A program is used again as long as
-all of that is the same; a program that changes it is refused, for its runs would not.
+all of that is the same. Where it is not, and where an object there is also given, is changed, or
+holds arrays, its *place* becomes part of the plan. What cannot be an input may not be changed by the
+program, for its runs would not do so.
 """
 
 from __future__ import annotations
