@@ -195,6 +195,11 @@ def test_a_global_that_is_an_argument_is_one_object():
     assert (other.weight, len(compiled.programs)) == (4.0, 2)
 
 
+def test_a_watched_call_sees_one_object_too():
+    with flux.debug_nans():
+        assert flux.jit(user.both)(model, X) == 16
+
+
 def test_one_object_without_arrays():
     compiled = flux.jit(user.both_numbers)
     assert [float(compiled(number, X)) for _ in range(4)] == [3, 6, 9, 12]

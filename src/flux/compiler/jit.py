@@ -121,10 +121,8 @@ class Jitted:
 
     def __call__(self, *args, **keywords):
         root = (self.function, args, keywords)
-        if is_watching():
-            plan = Plan(root, self.moving, self.places.inputs())
-            if not plan.traced:
-                return run_watched(plan, root, repr(self))
+        if is_watching() and not Plan(root, self.moving).traced:
+            return self.watched(root)
         for program in self.programs:
             found = program.gather(root)
             if found is not None and program.is_current():
@@ -139,6 +137,15 @@ class Jitted:
                     problem = in_user_terms(error, self.function)
                 raise problem
         return self.first_call(root)
+
+    def watched(self, root):
+        """A call that runs operation by operation."""
+        while True:
+            plan = Plan(root, self.moving, self.places.inputs())
+            try:
+                return run_watched(plan, root, repr(self), self.places.constant)
+            except Reached as error:
+                self.places.add(error.places)
 
     def first(self, program: Program) -> None:
         """Try `program` before the others from now on, and forget the oldest."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any
 
 import jax.numpy as jnp
 
 from flux.compiler.control.calls import call_
+from flux.compiler.control.surroundings import Reached, Surroundings, noticing
 from flux.compiler.control.watch import watchers
 from flux.compiler.outcome import describe
 from flux.compiler.places import in_place
@@ -16,8 +18,11 @@ from flux.compiler.staging import in_user_terms
 __all__ = ["run_watched"]
 
 
-def run_watched(plan: Plan, root, name: str) -> Any:
-    """Run the call on a copy of its arguments; change the caller's objects if it succeeds."""
+def run_watched(plan: Plan, root, name: str, constant: Set = frozenset()) -> Any:
+    """Run the call on a copy of its arguments; change the caller's objects if it succeeds.
+
+    Raises: `Reached` where the plan lacks places.
+    """
     found = plan.gather(root)
     assert found is not None
     leaves, nodes = found
@@ -25,8 +30,12 @@ def run_watched(plan: Plan, root, name: str) -> Any:
     try:
         with in_place(plan):
             (function, args, keywords), copies = rebuild(plan, arrays)
-            result = call_(function, *args, **keywords)
+            surroundings = Surroundings(plan, copies, frozenset(map(id, nodes)), constant)
+            with noticing(surroundings):
+                result = call_(function, *args, **keywords)
             outcome = describe(plan, copies, arrays, result)
+    except Reached:
+        raise
     except Exception as error:
         problem = in_user_terms(error, root[0])
     else:

@@ -4,8 +4,8 @@ The plan of a call covers what arguments, captured and global variables reach. W
 methods and the functions of the user's modules read besides (their global variables, attributes of
 classes and modules) is noted while they run for the first time. A program is used again as long as
 all of that is the same. Where it is not, and where an object there is also given, is changed, or
-holds arrays, its *place* becomes part of the plan. What cannot be an input may not be changed by the
-program, for its runs would not do so.
+holds arrays, its *place* becomes part of the plan. What cannot be an input may not be changed by
+the program, for its runs would not do so.
 """
 
 from __future__ import annotations
