@@ -227,6 +227,18 @@ def test_a_change_through_a_class_or_module_is_refused(name):
     assert User.bank.weight == aside.STATE.weight == 1
 
 
+def assigning(x):
+    global STEP
+    STEP = STEP + 1
+    return user.of_number(x)
+
+
+def test_a_method_reads_what_a_function_has_assigned():
+    compiled = flux.jit(assigning)
+    assert [float(compiled(X)) for _ in range(4)] == [3, 6, 9, 12]
+    assert (STEP, len(compiled.programs)) == (4, 2)
+
+
 def test_what_python_needs_stays_a_constant():
     compiled = flux.jit(user.of_sizes)
     for count in (1, 2, 2):

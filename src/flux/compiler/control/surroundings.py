@@ -10,6 +10,7 @@ the program, for its runs would not do so.
 
 from __future__ import annotations
 
+import builtins
 import functools
 import sys
 from collections.abc import Set
@@ -115,7 +116,7 @@ class Surroundings:
         self.names |= names | {function.__name__}
         covered = self.covered(space)
         read, assigned = global_names(code)
-        for name in assigned - covered:
+        for name in (assigned - covered) | (read & self.copied(space)):
             self.values[id(space), name] = Place(space, name), space.get(name, MISSING)
             self.needed[id(space), name] = Place(space, name), None
         for name in read:
@@ -137,6 +138,13 @@ class Surroundings:
         if node is None or (node.live and not is_shared(node)):
             return set()
         return {*node.shape.keys, *node.shape.absent}  # type: ignore[attr-defined]
+
+    def copied(self, space: Any) -> set[str]:
+        """The variables that the trace may assign in a copy of the namespace."""
+        node = self.plan.namespaces.get(id(space))
+        if node is None or is_shared(node) or not node.shape.assigned:  # type: ignore[attr-defined]
+            return set()
+        return {*node.shape.keys, *node.shape.absent} - vars(builtins).keys()  # type: ignore[attr-defined]
 
     def add(self, place: Place, value, only: str | None = None) -> None:
         if place.key not in self.values:
