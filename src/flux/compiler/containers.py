@@ -24,7 +24,7 @@ import numpy as np
 from flux.ad.registry import AUGMENTED, INERT
 from flux.tree.objects import blank, fields, is_namedtuple, is_object, set_field
 
-__all__ = ["ARRAYS", "KINDS", "Container", "FunctionOf", "GlobalsOf", "container_of"]
+__all__ = ["ARRAYS", "KINDS", "Container", "FunctionOf", "container_of"]
 
 ARRAYS = (jax.Array, np.ndarray, np.generic)
 Constant = Callable[[Any], str]
@@ -204,7 +204,13 @@ def _slots(cls: type) -> list[str]:
 
 
 class CellOf(Container):
-    """The cell of a captured variable, with content or without."""
+    """The cell of a captured variable, with content or without.
+
+    Attributes:
+        space: the cell itself, where a trace works on it and not on a copy.
+    """
+
+    space: CellType | None = None
 
     @staticmethod
     def parts(value):
@@ -218,6 +224,9 @@ class CellOf(Container):
 
     def reader(self, name, constant):
         return lambda key: f"{name}.cell_contents"
+
+    def empty(self):
+        return CellType() if self.space is None else self.space
 
     def fill(self, new, values):
         for value in values:
@@ -288,31 +297,6 @@ class FunctionOf(Container):
         _, new.__qualname__, new.__module__ = self.names
         new.__dict__.update(self.attributes)
         return new
-
-
-class GlobalsOf(Container):
-    """The global variables of a module, as far as the functions that a call reaches use them.
-
-    Attributes:
-        absent: names that are used and do not exist, or are Python's own.
-        assigned: one of the functions assigns a global variable.
-    """
-
-    def __init__(self, namespace: dict[str, Any]):
-        self.kind = dict
-        self.keys: tuple[str, ...] = ()
-        self.namespace = namespace
-        self.absent: tuple[str, ...] = ()
-        self.assigned = False
-
-    def tests(self, name, constant):
-        return [f"{absent!r} in {name}" for absent in self.absent]
-
-    def reader(self, name, constant):
-        return lambda key: f"{name}[{key!r}]"
-
-    def empty(self):
-        return dict(self.namespace)
 
 
 class MethodOf(Container):

@@ -7,7 +7,7 @@ import sys
 
 from flux.compiler.plan import Plan
 
-__all__ = ["change_of_shape", "difference", "say", "tell"]
+__all__ = ["change_of_shape", "difference", "say", "short", "tell"]
 
 
 def say(name: str, reason: str) -> None:

@@ -12,7 +12,8 @@ import functools
 import os
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Any
 
 import jax
@@ -21,9 +22,12 @@ from flux.ad.registry import FINDERS
 from flux.ad.runtime import call as differentiated_call
 from flux.compiler.cache import use_persistent_cache
 from flux.compiler.containers import KINDS, Container
+from flux.compiler.control.checks import is_collecting
 from flux.compiler.control.options import Options
+from flux.compiler.control.surroundings import Reached
 from flux.compiler.control.watch import is_watching
 from flux.compiler.explain import difference, say
+from flux.compiler.places import FILLED, Places
 from flux.compiler.plan import ARRAY_KINDS, Plan, same
 from flux.compiler.program import Program, inside
 from flux.compiler.staging import in_user_terms
@@ -91,6 +95,7 @@ class Jitted:
         programs: what was compiled so far, the last used one first.
         moving: the paths of numbers that are inputs.
         settled: the paths of numbers that cannot be inputs, because Python needs them.
+        places: the variables that methods and modules read and that are inputs.
     """
 
     def __init__(self, function: Callable, donate: bool = False, unroll: Any = "auto"):
@@ -98,6 +103,7 @@ class Jitted:
         self.programs: tuple[Program, ...] = ()
         self.moving: frozenset[str] = frozenset()
         self.settled: frozenset[str] = frozenset()
+        self.places = Places()
         self.lock = threading.RLock()
         functools.update_wrapper(self, function, updated=())
 
@@ -115,21 +121,31 @@ class Jitted:
 
     def __call__(self, *args, **keywords):
         root = (self.function, args, keywords)
-        if is_watching():
-            plan = Plan(root, self.moving)
-            if not plan.traced:
-                return run_watched(plan, root, repr(self))
+        if is_watching() and not Plan(root, self.moving).traced:
+            return self.watched(root)
         for program in self.programs:
             found = program.gather(root)
             if found is not None and program.is_current():
-                if program is not self.programs[0]:
+                if program is not self.programs[0] and not is_collecting():
                     self.first(program)
                 try:
                     return program.run(*found)
+                except Reached as error:  # for arrays of another shape
+                    self.places.add(error.places)
+                    break
                 except Exception as error:
                     problem = in_user_terms(error, self.function)
                 raise problem
         return self.first_call(root)
+
+    def watched(self, root):
+        """A call that runs operation by operation."""
+        while True:
+            plan = Plan(root, self.moving, self.places.inputs())
+            try:
+                return run_watched(plan, root, repr(self), self.places.constant)
+            except Reached as error:
+                self.places.add(error.places)
 
     def first(self, program: Program) -> None:
         """Try `program` before the others from now on, and forget the oldest."""
@@ -139,35 +155,69 @@ class Jitted:
 
     def first_call(self, root):
         """A call whose structure has no program yet."""
+        if is_collecting():  # another program is being made
+            return inside(root, Options(self.unroll))
         with self.lock:
-            plan = Plan(root, self.moving)
+            with FILLED:  # until another thread has taken traced arrays out of places
+                numbers, reason = self.follow(root)
+                plan = Plan(root, self.moving, self.places.inputs())
             if not plan.traced:
                 use_persistent_cache()
-                return self.compile(root, plan)
+                return self.compile(root, plan, numbers, reason)
         return inside(root, Options(self.unroll))
 
-    def compile(self, root, plan: Plan):
-        """Make a program and run it for the first time."""
+    def follow(self, root) -> tuple[set[str], str]:
+        """Let what programs have read, and what is not as it was, be inputs.
+
+        Returns: the paths of numbers among it; one of the changes in words.
+        """
+        paths: set[str] = set()
+        reason = ""
+        for program in self.programs:
+            if program.gather(root) is not None:
+                places, numbers, words = program.moved()
+                self.places.propose(places)
+                paths |= numbers
+                reason = reason or words
+        return paths, reason
+
+    def compile(self, root, plan: Plan, numbers: Collection[str] = (), reason: str = ""):
+        """Make a program and run it for the first time; `numbers` are paths of some that move."""
         moving = self.numbers_that_move(plan)
+        moving |= {p for p in numbers if p in plan.fixed and self.can_move(p, plan.fixed[p])}
         if moving:
+            moved = Plan(root, self.moving | moving, self.places.inputs())
             try:
-                return self.try_program(root, Plan(root, self.moving | moving))
+                return self.try_program(root, moved, reason)
             except Exception:  # Python needs one of them as a number: they stay fixed
                 self.settled |= moving
         try:
-            return self.try_program(root, plan)
+            return self.try_program(root, plan, reason)
         except Exception as error:
             problem = in_user_terms(error, self.function)
+        if self.places.known:  # Python needs what is in one of them
+            places, self.places = self.places, self.places.as_constants()
+            with suppress(Exception):
+                return self.try_program(root, Plan(root, self.moving), reason)
+            self.places = places
         raise problem
 
-    def try_program(self, root, plan: Plan):
-        program = Program(plan, repr(self), self.donate, Options(self.unroll, ordered=True))
-        found = program.gather(root)
-        if found is None:
-            raise RuntimeError(f"the structure of a call of {self!r} changed while it was read.")
+    def try_program(self, root, plan: Plan, reason: str = ""):
         if self.programs and os.environ.get("FLUX_EXPLAIN"):
-            say(repr(self), difference(self.programs[0].plan, plan))
-        result = program.run(*found)
+            say(repr(self), reason or difference(self.programs[0].plan, plan))
+        options = Options(self.unroll, ordered=True)
+        while True:
+            program = Program(plan, repr(self), self.donate, options, self.places.constant)
+            with FILLED:
+                found = program.gather(root)
+            if found is None:
+                raise RuntimeError(f"the structure of a call of {self!r} changed as it was read.")
+            try:
+                result = program.run_first(*found)
+                break
+            except Reached as error:
+                self.places.add(error.places)
+                plan = Plan(root, plan.moving, self.places.inputs())
         self.moving = plan.moving
         self.first(program)
         return result

@@ -9,8 +9,10 @@ import jax
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 from flux.compiler.control.options import Options
+from flux.compiler.control.surroundings import Reached
 from flux.compiler.heaps import programs_in
 from flux.compiler.jit import Jitted
+from flux.compiler.places import Places
 from flux.compiler.plan import Plan
 from flux.compiler.program import Program
 from flux.compiler.staging import in_user_terms
@@ -32,14 +34,23 @@ def lower(f: Callable, *args, **keywords) -> Lowered:
     if isinstance(f, Jitted):
         function, options = f.function, Options(f.unroll)
     root = (function, args, keywords)
-    program = Program(Plan(root), getattr(f, "__name__", "program"), options=options)
-    found = program.gather(root)
-    assert found is not None
-    try:
-        return Lowered(program.traced(found[0]))
-    except Exception as error:
-        problem = in_user_terms(error, function)
-    raise problem
+    places = Places()
+    while True:
+        plan = Plan(root, places=places.inputs())
+        name = getattr(f, "__name__", "program")
+        program = Program(plan, name, options=options, constant=places.constant)
+        found = program.gather(root)
+        assert found is not None
+        try:
+            return Lowered(program.lowering(found[0]))
+        except Reached as more:
+            places.add(more.places)
+            continue
+        except Exception as error:
+            problem = in_user_terms(error, function)
+        if not places.known:
+            raise problem
+        places = places.as_constants()
 
 
 class Lowered:

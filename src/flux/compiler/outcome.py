@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from flux.compiler.containers import ARRAYS, Container, FunctionOf, ListOf, SetOf, container_of
+from flux.compiler.places import VariablesOf
 from flux.compiler.plan import Fixed, Leaf, Node, Plan
 
 __all__ = ["Outcome", "describe"]
@@ -173,9 +174,9 @@ class Writer:
 
     def parts_now(self, node: Node, copy) -> dict[Any, Any]:
         shape = node.shape
-        if hasattr(shape, "namespace"):  # global variables: only those that are followed
-            names = (*shape.keys, *shape.absent)  # type: ignore[attr-defined]
-            return {name: copy[name] for name in names if name in copy}
+        if isinstance(shape, VariablesOf):  # only those that are followed
+            found = shape.found(copy)
+            return {name: found[name] for name in (*shape.keys, *shape.absent) if name in found}
         return {key: part for key, part, _ in shape.parts(copy)}
 
     def overwritten(self) -> tuple[int, ...]:

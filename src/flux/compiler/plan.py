@@ -9,15 +9,17 @@ part of the structure. A plan keeps none of the caller's arrays and mutable cont
 from __future__ import annotations
 
 import math
-from types import FunctionType, ModuleType
+from collections.abc import Iterable
+from types import CellType, FunctionType, ModuleType
 from typing import Any
 
 import jax
 import numpy as np
 from jax.core import Tracer
 
-from flux.compiler.containers import ARRAYS, Container, FunctionOf, GlobalsOf, TupleOf, container_of
+from flux.compiler.containers import ARRAYS, CellOf, Container, FunctionOf, TupleOf, container_of
 from flux.compiler.namespaces import global_names, is_users
+from flux.compiler.places import GlobalsOf, Place, VariablesOf, variables_of
 from flux.errors import ArgumentError, user_line
 
 __all__ = ["ARRAY_KINDS", "Fixed", "Leaf", "Node", "Plan", "rebuild", "same"]
@@ -71,16 +73,23 @@ class Node:
 class Plan:
     """The structure of a call.
 
+    Args:
+        root: function, arguments and keywords.
+        moving: the paths of numbers that are inputs.
+        places: what else is read, and filled in place when the function is traced.
+
     Attributes:
         root: its node.
         nodes: every container that can be written to or holds such, in the order met.
         leaves: every input, in the order of the program's arguments.
         fixed: every static value by its path.
         traced: one of the inputs is a traced array: the call is inside of another program.
+        spaces: the namespaces, classes and cells of the places.
+        own: how many of the nodes met are reached without these.
         gather: `gather(root)` gives `(leaves, containers)`, or `None` for another structure.
     """
 
-    def __init__(self, root, moving: frozenset[str] = frozenset()):
+    def __init__(self, root, moving: frozenset[str] = frozenset(), places: Iterable[Place] = ()):
         self.moving = moving
         self.leaves: list[Leaf] = []
         self.fixed: dict[str, Any] = {}
@@ -89,7 +98,11 @@ class Plan:
         self.met: list[Node] = []
         self.known: dict[int, Node | Leaf] = {}
         self.alive: list[Any] = []  # while ids are compared
+        self.spaces: list[Node] = []
         self.root = self.visit(root, "")
+        self.own = len(self.met)
+        for place in places:
+            self.add_place(place)
         del self.known, self.alive
         self.nodes = self.find_live()
         self.gather = Writer(self).function()
@@ -132,32 +145,55 @@ class Plan:
 
     def add_globals(self, node: Node, function: FunctionType) -> None:
         """Visit the global variables that a function uses; modules and classes stay as they are."""
-        namespace = function.__globals__
-        space = self.namespaces.get(id(namespace))
-        if space is None:
-            space = self.namespaces[id(namespace)] = Node(GlobalsOf(namespace), "", namespace)
-            self.met.append(space)
-        shape = space.shape
-        assert isinstance(shape, GlobalsOf)
+        space = self.variables(function.__globals__)
         read, assigned = global_names(function.__code__)
-        shape.assigned |= bool(assigned)
+        space.shape.assigned |= bool(assigned)  # type: ignore[attr-defined]
         for name in sorted(read | assigned):
-            if name in shape.keys or name in shape.absent:
-                continue
-            if name not in namespace:
-                shape.absent += (name,)
-            elif not isinstance(namespace[name], ModuleType | type):
-                shape.keys += (name,)
-                index = len(shape.keys) - 1
-                space.parts.append(Fixed(None, ""))
-                space.parts[index] = self.visit(namespace[name], f"global `{name}`")
+            self.add_name(space, name, (ModuleType, type))
         node.parts.append(space)
+
+    def variables(self, space: Any) -> Node:
+        """The node of a namespace or class."""
+        node = self.namespaces.get(id(space))
+        if node is None:
+            node = self.namespaces[id(space)] = Node(variables_of(space), "", space)
+            self.met.append(node)
+        return node
+
+    def add_name(self, node: Node, name: str, constant: tuple[type, ...] = ()) -> None:
+        """Visit a variable, unless it is of a type that stays as it is."""
+        shape = node.shape
+        assert isinstance(shape, VariablesOf)
+        if name in shape.keys or name in shape.absent:
+            return
+        found = shape.found()
+        if name not in found:
+            shape.absent += (name,)
+        elif not isinstance(found[name], constant):
+            shape.keys += (name,)
+            index = len(shape.keys) - 1
+            node.parts.append(Fixed(None, ""))
+            node.parts[index] = self.visit(found[name], shape.path(name))
+
+    def add_place(self, place: Place) -> None:
+        """Visit what a place holds."""
+        if isinstance(place.space, CellType):
+            node = self.visit(place.space, f"captured `{place.name}`")
+            assert isinstance(node, Node) and isinstance(node.shape, CellOf)
+            node.shape.space = place.space
+        else:
+            node = self.variables(place.space)
+            assert isinstance(node.shape, VariablesOf)
+            node.shape.shared = True
+            self.add_name(node, place.name)
+        if node not in self.spaces:
+            self.spaces.append(node)
 
     def find_live(self) -> list[Node]:
         """Mark the nodes that need a copy when the function is traced."""
         for node in self.met:
             if isinstance(node.shape, GlobalsOf):
-                node.live = node.shape.assigned
+                node.live = node.shape.assigned or node.shape.shared
             elif is_cell_of_code(node):
                 node.live = False
         changed = True
@@ -224,6 +260,9 @@ class Writer:
     def function(self):
         plan = self.plan
         self.write(plan.root, "root")
+        for node in plan.spaces:
+            if id(node) not in self.named:
+                self.write(node, self.constant(node.shape.space))  # type: ignore[attr-defined]
         self.distinct()
         leaves = "".join(self.named[id(leaf)] + ", " for leaf in plan.leaves)
         nodes = "".join(self.named[id(node)] + ", " for node in plan.nodes)
@@ -296,14 +335,15 @@ class Writer:
             self.write(part, read(key))
         for part in node.parts[len(shape.keys) :]:
             if id(part) not in self.named:
-                assert isinstance(part, Node) and isinstance(part.shape, GlobalsOf)
-                self.write(part, self.constant(part.shape.namespace))
+                assert isinstance(part, Node) and isinstance(part.shape, VariablesOf)
+                self.write(part, self.constant(part.shape.space))
 
 
 def rebuild(plan: Plan, leaves) -> tuple[Any, list[Any]]:
     """A copy of the planned structure over other leaves: the root, and the copy of every live node.
 
-    Nothing runs an `__init__`; sharing is as in the original.
+    Nothing runs an `__init__`; sharing is as in the original. Where the plan has places, call it
+    inside of `in_place`: the variables there are set, and their spaces stand for copies.
     """
     made: dict[int, Any] = {}
     waiting: list[tuple[Node, Any]] = []
@@ -322,6 +362,8 @@ def rebuild(plan: Plan, leaves) -> tuple[Any, list[Any]]:
         return made[part.index]
 
     root = copy(plan.root)
+    for node in plan.spaces:
+        copy(node)
     while waiting:
         node, new = waiting.pop()
         node.shape.fill(new, [copy(part) for part in node.parts])

@@ -17,12 +17,13 @@ from flux.compiler.control.checks import Checks, collected, is_collecting
 from flux.compiler.control.doubles import check_results, doubles
 from flux.compiler.control.iterators import advanced, is_iterator, position, same_position, spending
 from flux.compiler.control.options import Options, using
-from flux.compiler.control.surroundings import Surroundings, noticing
+from flux.compiler.control.surroundings import ReadOnly, Surroundings, noticing
 from flux.compiler.control.written import callers
 from flux.compiler.explain import change_of_shape, say
 from flux.compiler.heaps import bytes_of, in_pieces
 from flux.compiler.outcome import describe
-from flux.compiler.plan import Plan, rebuild
+from flux.compiler.places import Place, in_place
+from flux.compiler.plan import Leaf, Plan, rebuild
 
 __all__ = ["Program", "inside"]
 
@@ -114,10 +115,13 @@ class Program:
         gather: of the plan.
         compiled: JAX's function of the plan's leaves; `None` before the first run.
         size: the bytes of the leaves that it was made for; for larger ones it is made anew.
+        constant: the keys of places that are part of the program if they can be.
+        given: the `id`s of the caller's containers, while it runs for the first time.
     """
 
-    def __init__(self, plan: Plan, name: str, donate: bool = False, options=None):
+    def __init__(self, plan: Plan, name: str, donate: bool = False, options=None, constant=()):
         self.plan, self.name, self.options = plan, name, options or Options()
+        self.constant, self.given = constant, frozenset[int]()
         self.gather = plan.gather
         self.avals: tuple = ()
         self.compiled: Callable | None = None
@@ -131,12 +135,17 @@ class Program:
             raise Outgrown
         if os.environ.get("FLUX_EXPLAIN"):
             self.explain(leaves)
+        with in_place(self.plan):
+            return self.traced(leaves)
+
+    def traced(self, leaves) -> Finished:
         (function, args, keywords), copies = rebuild(self.plan, leaves)
         iterators = [(v, position(v)) for v in self.plan.fixed.values() if is_iterator(v)]
-        surroundings = Surroundings(self.plan, copies)
+        surroundings = Surroundings(self.plan, copies, self.given, self.constant)
+        read_only = ReadOnly(self.plan, copies, function, (args, keywords))
         with making(self.options, self.numpy_inputs(leaves)) as checks, noticing(surroundings):
             result = call_(function, *args, **keywords)
-            surroundings.settle()
+            read_only.check()
             if not all([same_position(place, position(v)) for v, place in iterators]):
                 raise advanced("of the caller gives an item")
             check_results(copies, result)
@@ -155,6 +164,27 @@ class Program:
         kinds = [leaf.kind for leaf in self.plan.leaves]
         pairs = zip(kinds, leaves, strict=True)
         return [leaf for kind, leaf in pairs if issubclass(kind, np.ndarray | np.generic)]
+
+    def run_first(self, leaves, nodes):
+        """Run for the first time, with the objects of the caller known.
+
+        Raises: `Reached` where the plan lacks places.
+        """
+        self.given = frozenset(map(id, nodes))
+        try:
+            return self.run(leaves, nodes)
+        finally:
+            self.given = frozenset()
+
+    def moved(self) -> tuple[list[Place], set[str], str]:
+        """What it has read that is not as it was: see `Surroundings.moved`."""
+        places, paths, words = [], set(), ""
+        for known in self.surroundings:
+            more, numbers, text = known.moved()
+            places += more
+            paths |= numbers
+            words = words or text
+        return places, paths, words
 
     def is_current(self) -> bool:
         """Are the modules and classes that it has read as they were?"""
@@ -175,7 +205,7 @@ class Program:
             done = self.compile(leaves)(*leaves)
         return done.finish(done.outputs, leaves, nodes)
 
-    def traced(self, leaves) -> jax.stages.Traced:
+    def lowering(self, leaves) -> jax.stages.Traced:
         """The program for such leaves, before XLA has seen it."""
         return jax.jit(self.trace).trace(*leaves)
 
@@ -186,7 +216,12 @@ class Program:
         traced, arrays = jax.jit(body).trace(*leaves), []
         if self.donates:  # the program may reuse the memory of the inputs that it writes over
             written = traced.out_info.overwritten
-            arrays = [i for i in written if issubclass(self.plan.leaves[i].kind, jax.Array)]
+            arrays = [i for i in written if is_callers(self.plan.leaves[i])]
         pieces = in_pieces(traced)
         self.compiled = jax.jit(body, donate_argnums=arrays, compiler_options=pieces)
         return self.compiled
+
+
+def is_callers(leaf: Leaf) -> bool:
+    """Is an input an array that the caller has handed over, and not one that stands elsewhere?"""
+    return issubclass(leaf.kind, jax.Array) and leaf.path.startswith("[")

@@ -136,9 +136,7 @@ class Form:
 
     def bind(self, f: FunctionType) -> FunctionType:
         """The function for the globals, defaults and captured cells of `f`."""
-        ran = getattr(runtime.STAGING, "ran", None)
-        if ran is not None:
-            ran(f)
+        noted(f)
         cells = runtime.captured_cells(f, self.program, self.emitted.code, self.cells)
         return bind(self.emitted.code, f.__globals__, cells, like=f)
 
@@ -160,7 +158,17 @@ def form_of(f: FunctionType) -> FunctionType | None:
             reference = weakref.ref(code, lambda _, pop=FORMS.pop: pop(key, None))
             found = FORMS[key] = (reference, form)
     form = found[1]
-    return None if form is None else form.bind(f)
+    if form is not None:
+        return form.bind(f)
+    noted(f)
+    return None
+
+
+def noted(f: FunctionType) -> None:
+    """Tell who wants to know that a function is about to run."""
+    ran = getattr(runtime.STAGING, "ran", None)
+    if ran is not None:
+        ran(f)
 
 
 CONTROL = Control(
