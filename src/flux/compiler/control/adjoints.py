@@ -58,6 +58,7 @@ from flux.compiler.control.join import Either
 from flux.compiler.control.loops import for_, while_
 from flux.compiler.control.records import Stacked, backwards, chosen
 from flux.compiler.control.twice import pullback_again
+from flux.compiler.control.unbound import bound
 from flux.compiler.control.written import (
     guard_adjoint,
     is_numpys,
@@ -421,7 +422,7 @@ def write(program: Program, instead: dict[int, Any]) -> Emitted:
         REVERSED: backwards,
         prims.FOLLOW_AGAIN: follow_again,
     }
-    control = Control(if_, for_, while_, message, None, special, callees, instead)
+    control = Control(if_, for_, while_, message, bound, None, special, callees, instead)
     return emit(program, functools.partial(RegionWriter, control=control))
 
 
