@@ -67,7 +67,8 @@ class Unbound:
 
     def is_read(self, target: Var, operand: Operand) -> bool:
         """Is to hand `operand` on to `target` a reading of a name that may be unbound?"""
-        return operand in self.unset and not is_same(target, operand)
+        unset = operand in self.unset and not is_same(target, operand)
+        return unset or is_unassigned(operand)
 
 
 def is_same(target: Var, operand: Operand) -> bool:

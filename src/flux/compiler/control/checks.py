@@ -12,10 +12,14 @@ from flux.compiler.namespaces import is_users
 from flux.compiler.staging import is_of_making
 from flux.errors import FluxError, user_line
 
-__all__ = ["Checks", "collected", "current", "is_collecting",
+__all__ = ["Checks", "Unreached", "collected", "current", "is_collecting",
            "is_users_error", "none_inside_try"]  # fmt: skip
 
 LOCAL = threading.local()
+
+
+class Unreached(Exception):
+    """The side of a branch that is reversed raised an exception: there is nothing to reverse."""
 
 
 class Errors:

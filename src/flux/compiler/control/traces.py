@@ -10,7 +10,7 @@ from jax.core import eval_jaxpr
 from jax.extend.core import Literal
 
 from flux.ad.store import Store
-from flux.compiler.control.checks import current, is_users_error
+from flux.compiler.control.checks import Unreached, current, is_users_error
 from flux.compiler.control.doubles import scope
 from flux.compiler.control.join import Join, Static
 from flux.compiler.control.journal import Journal, put
@@ -65,6 +65,9 @@ def values_or_none(block: Callable, state: State):
     """What the block returns; `None` where it raises an exception of the user's."""
     try:
         return block()
+    except Unreached:
+        state.journal.restore()
+        return None
     except Exception as error:
         if not is_users_error(error):
             raise
