@@ -100,7 +100,8 @@ class Control:
             and what to collect.
         while_: `while_(body, inits, region)`; the body returns its yields and what to collect.
         message: makes the text of an exception.
-        bound: `bound(value, name)`: the value, unless the variable of this name is not bound.
+        bound: `bound(value, name)`: the value, unless the variable of this name is not bound;
+            a third argument says that it is one of an enclosing function.
         call: calls a function of the user's; `None` where calls stay as they are.
         prims: what is called in place of operations of the language.
         callees: by `id`, what is called in place of a constant that is called.
@@ -194,11 +195,15 @@ class RegionWriter(Writer):
             return self.checked(UNDEFINED, operand.base)  # type: ignore[union-attr]
         if isinstance(operand, Var) and operand in self.unbound.unset:
             return self.checked(operand, operand.base)
+        if isinstance(operand, Global):
+            free = operand.path in self.program.freevars
+            if free or operand.path in self.program.cells:
+                return self.checked(operand, operand.path, free)
         return self.value(operand)
 
-    def checked(self, operand: Operand, name: str) -> ast.expr:
-        """A reading of a variable that may be unbound."""
-        args = [self.value(operand), ast.Constant(name)]
+    def checked(self, operand: Operand, name: str, free: bool = False) -> ast.expr:
+        """A reading of a variable that may be unbound; `free`: of an enclosing function."""
+        args = [self.value(operand), ast.Constant(name), *[ast.Constant(True)] * free]
         return self.called_with("bound", self.control.bound, args)
 
     def called_with(self, name: str, fn, args: list[ast.expr]) -> ast.expr:

@@ -16,6 +16,7 @@ __all__ = ["Checks", "Unreached", "collected", "current", "is_collecting",
            "is_users_error", "none_inside_try"]  # fmt: skip
 
 LOCAL = threading.local()
+UNBOUND = NameError, UnboundLocalError
 
 
 class Unreached(Exception):
@@ -66,7 +67,7 @@ class Checks:
 
         A loop of known length goes on with the zeros of a variable that is not bound.
         """
-        return any([type(e) is not UnboundLocalError for e in self.errors.known[before:]])
+        return any([type(e) not in UNBOUND for e in self.errors.known[before:]])
 
     def error(self, code: int) -> BaseException:
         """The exception of a number, to be raised anew."""
@@ -118,6 +119,4 @@ def is_users_error(error: BaseException) -> bool:
     if place is None:
         return False
     code = place.tb_frame.f_code
-    return is_users(code.co_filename) or (
-        type(error) is UnboundLocalError and code.co_name == "bound"
-    )
+    return is_users(code.co_filename) or (type(error) in UNBOUND and code.co_name == "bound")

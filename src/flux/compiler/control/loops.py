@@ -341,10 +341,9 @@ class Loop:
     def finish(self, carry) -> tuple:
         leaves = dict(zip(self.slots, carry, strict=True))
         memo: dict = {}
-        self.state.apply(lambda part: build(part, leaves, memo))
-        flagged = self.region.flagged if self.started else ()
-        ends = [begun(part) if i in flagged else part for i, part in enumerate(self.params)]
-        values = tuple([build(part, leaves, memo) for part in ends])
+        end = begun if self.started else lambda part: part
+        self.state.apply(lambda part: build(end(part), leaves, memo))
+        values = tuple([build(end(part), leaves, memo) for part in self.params])
         self.note_doubles(memo)
         self.join.note_doubles(memo, self.started)
         origins = self.join.origins

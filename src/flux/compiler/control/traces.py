@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import CellType
 from typing import Any
 
 import jax
@@ -15,6 +16,7 @@ from flux.compiler.control.doubles import scope
 from flux.compiler.control.join import Join, Static
 from flux.compiler.control.journal import Journal, put
 from flux.compiler.control.silence import silent
+from flux.compiler.control.unbound import join_contents
 from flux.compiler.control.written import block
 from flux.errors import StagingError, source_line
 from flux.ir.regions import Region, undefined
@@ -76,6 +78,9 @@ def values_or_none(block: Callable, state: State):
         return None
 
 
+CELL = ("cell_contents",)
+
+
 class State:
     """What a region changes in the things that it reaches.
 
@@ -116,10 +121,11 @@ class State:
             elif keys != new_keys:
                 keys, known, values = self.same_keys(place, keys, known, new_keys, values)
             outer, join.cotangents = join.cotangents, isinstance(thing, Store)
+            kind = join_contents if isinstance(thing, CellType) else Join.join
             self.parts[place] = (
                 keys,
                 [
-                    join.join(part, value, self.path(place, key))
+                    kind(join, part, value, self.path(place, key))
                     for key, part, value in zip(keys, known, values, strict=True)
                 ],
             )
@@ -127,9 +133,9 @@ class State:
 
     def same_keys(self, place: int, keys, known, new_keys, values):
         """Cells may be empty on one path; any other difference is an error."""
-        if not keys and new_keys == ("cell_contents",):
+        if not keys and new_keys == CELL:
             return new_keys, [Static(undefined)], values
-        if not new_keys and keys == ("cell_contents",):
+        if not new_keys and keys == CELL:
             return keys, known, [undefined]
         thing = self.journal.things[place]
         where = self.region.where

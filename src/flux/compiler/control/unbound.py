@@ -15,10 +15,19 @@ import jax.numpy as jnp
 from flux.compiler.containers import container_of
 from flux.compiler.control.checks import current
 from flux.compiler.control.join import Join, Made, Slot, Static
-from flux.errors import user_line
+from flux.errors import StagingError, user_line
 from flux.ir.regions import Region, undefined
 
-__all__ = ["Maybe", "begun", "bound", "described", "handed_on", "join_flagged"]
+__all__ = [
+    "Maybe",
+    "begun",
+    "bound",
+    "described",
+    "handed_on",
+    "join_contents",
+    "join_flagged",
+    "value_of",
+]
 
 
 class Maybe(NamedTuple):
@@ -26,6 +35,16 @@ class Maybe(NamedTuple):
 
     value: Any
     flag: Any
+
+    def refused(self, *_):
+        raise StagingError(
+            "A function that is not written as part of the program reads a captured variable of "
+            "which only the data decide whether it has a value.",
+            where=user_line(),
+            hint="Give the variable a value before the branch or loop.",
+        )
+
+    __getitem__ = __add__ = __mul__ = __rmul__ = __bool__ = __len__ = refused  # type: ignore[assignment]
 
 
 SHAPE: Any = container_of(Maybe(None, None))
@@ -53,19 +72,26 @@ def value_of(value):
     return value.value if type(value) is Maybe else value
 
 
-def bound(value, name: str):
+def bound(value, name: str, free: bool = False):
     """`value`, unless the variable `name` is not bound: an error, of the run if need be."""
     if value is not undefined and type(value) is not Maybe:
         return value
-    where = user_line()
-    line = f"\n  at {where}" if where else ""
-    error = UnboundLocalError(
-        f"cannot access local variable '{name}' where it is not associated with a value{line}"
-    )
+    error = unbound(name, free)
     if value is undefined or value.value is undefined:
         raise error
     current().happen_if(jnp.logical_not(value.flag), error)
     return value.value
+
+
+def unbound(name: str, free: bool) -> NameError:
+    """Python's error, with the line of the user's that reads the variable."""
+    kind, text = (NameError, "free") if free else (UnboundLocalError, "local")
+    end = " in enclosing scope" if free else ""
+    where = user_line()
+    line = f"\n  at {where}" if where else ""
+    return kind(
+        f"cannot access {text} variable '{name}' where it is not associated with a value{end}{line}"
+    )
 
 
 # -- what a branch or loop hands on ----------------------------------------------------------------
@@ -94,8 +120,22 @@ def join_flagged(join: Join, known: Any, value, path: str) -> Made:
     return Made(SHAPE, parts)
 
 
+def join_contents(join: Join, known: Any, value, path: str):
+    """The same of what a cell holds, which needs a flag if it may be empty on one of them."""
+    flagged = isinstance(known, Made) and known.shape.kind is Maybe
+    static = known.value if isinstance(known, Static) else None
+    if not flagged and not any([v is undefined or type(v) is Maybe for v in (static, value)]):
+        return join.join(known, value, path)
+    if not flagged:
+        parts = split(static) if isinstance(known, Static) else (known, True)
+        known = Made(SHAPE, [p if p is known else Static(p) for p in parts])
+    return join_flagged(join, known, value, path)
+
+
 def begun(description: Any) -> Made:
     """A carried variable after a loop that had an iteration, if each leaves it with a value."""
+    if not isinstance(description, Made) or description.shape is not SHAPE:
+        return description
     value, flag = description.parts
     if isinstance(flag, Slot) and flag.second is True:
         return Made(SHAPE, [value, Static(True)])
