@@ -146,6 +146,7 @@ class Adjoint:
             flags=source.flags,
             returned=source.returned if own else None,
             cotangents=source.cotangents or not own,
+            returns=source.returns if own else {},
         )
 
     def finish(self, back_function: Callable) -> Program:
@@ -159,7 +160,9 @@ class Adjoint:
         if not self.augmented.block.raises:
             body.append(Call((residuals,), prims.tuple_, tuple(self.plan.records), where))
             body.append(Call((pullback,), Const(self.rt.pullback, "Pullback"), args, where))
-            body.append(Call((pair,), prims.tuple_, (self.program.result, pullback), where))
+            result = self.program.result
+            where = self.program.returns.get(getattr(result, "base", ""), where)
+            body.append(Call((pair,), prims.tuple_, (result, pullback), where))
             self.augmented.result = pair
         return self.augmented
 

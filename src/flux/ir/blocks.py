@@ -146,6 +146,8 @@ class Blocks(State):
 
     def on_Return(self, node: ast.Return) -> None:
         value = self.expression(node.value) if node.value else Const(None)
+        if value in self.pins:
+            self.returns[self.pins[value].base] = Where.of(node)  # type: ignore[index]
 
         def leave() -> None:
             self.env[self.result_base] = value

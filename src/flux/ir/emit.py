@@ -320,6 +320,8 @@ def place(node, where: Where):
 
 
 def _last_where(program: Program) -> Where:
+    if isinstance(program.result, Var) and program.result.base in program.returns:
+        return program.returns[program.result.base]
     return program.block.body[-1].where if program.block.body else program.where
 
 

@@ -81,6 +81,7 @@ class Parser(Names, Blocks, Loops, Targets, Expressions, Calls, Comprehensions, 
             builtins=tuple(self.builtins),
             names=frozenset(self.taken),
             flags=self.fn.__code__.co_flags & PyCF_MASK,
+            returns=self.returns,
             returned=self.result_base if always_exits(getattr(node, "body", ())) else None,
         )
         take_keywords(program)

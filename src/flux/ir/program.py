@@ -240,6 +240,7 @@ class Program:
         cotangents: its values are cotangents, of which `None` is zero.
         returned: the base of the variable that holds the result, where control never reaches the
             end of the function without a `return`: its first value, `None`, is never seen then.
+        returns: the lines of statements such as `return x`, by the name.
     """
 
     name: str
@@ -257,6 +258,7 @@ class Program:
     flags: int = 0
     returned: str | None = None
     cotangents: bool = False
+    returns: dict[str, Where] = field(default_factory=dict)
 
 
 def blocks_of(statement: Statement) -> tuple[Block, ...]:

@@ -43,6 +43,7 @@ from flux.ir.program import (
     inputs_of,
 )
 from flux.ir.texts import ERRORS
+from flux.ir.unbound import Unbound, is_unassigned
 
 __all__ = ["Control", "Region", "RegionWriter", "Undefined", "undefined"]
 
@@ -63,15 +64,6 @@ class Undefined:
 undefined = Undefined()
 
 
-def bound(value, name: str):
-    """`value`, unless the variable `name` is not bound."""
-    if value is undefined:
-        raise UnboundLocalError(
-            f"cannot access local variable '{name}' where it is not associated with a value"
-        )
-    return value
-
-
 @dataclass(frozen=True, eq=False)
 class Region:
     """A branch or loop of a program: what its run time knows of it.
@@ -83,6 +75,8 @@ class Region:
         records: the places among `names` of what only one side of a branch uses.
         collects: the number of values that every iteration of a loop leaves behind.
         grows: what the body calls the lists that it does nothing to but append.
+        flagged: the places of variables that may be unbound, and are read later.
+        unasked: of those, the ones that the body of a loop does not read before it assigns them.
     """
 
     names: tuple[str, ...]
@@ -92,6 +86,8 @@ class Region:
     records: frozenset[int] = frozenset()
     collects: int = 0
     grows: tuple[str, ...] = ()
+    flagged: frozenset[int] = frozenset()
+    unasked: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -104,6 +100,8 @@ class Control:
             and what to collect.
         while_: `while_(body, inits, region)`; the body returns its yields and what to collect.
         message: makes the text of an exception.
+        bound: `bound(value, name)`: the value, unless the variable of this name is not bound;
+            a third argument says that it is one of an enclosing function.
         call: calls a function of the user's; `None` where calls stay as they are.
         prims: what is called in place of operations of the language.
         callees: by `id`, what is called in place of a constant that is called.
@@ -114,6 +112,7 @@ class Control:
     for_: Callable
     while_: Callable
     message: Callable
+    bound: Callable
     call: Callable | None = None
     prims: dict[Prim, Callable] = field(default_factory=dict)
     callees: dict[int, Any] = field(default_factory=dict)
@@ -138,7 +137,7 @@ class RegionWriter(Writer):
     def __init__(self, program: Program, control: Control):
         super().__init__(program)
         self.control = control
-        self.unset = unset_variables(program)
+        self.unbound = Unbound(program)
         self.messages = messages_of(program)
         self.growing = growing_lists(program)
         self.count = 0
@@ -192,10 +191,20 @@ class RegionWriter(Writer):
         return super().operand(operand)
 
     def operand(self, operand: Operand) -> ast.expr:
-        node = self.value(operand)
-        if isinstance(operand, Var) and operand in self.unset:
-            return self.called_with("bound", bound, [node, ast.Constant(operand.base)])
-        return node
+        if is_unassigned(operand):
+            return self.checked(UNDEFINED, operand.base)  # type: ignore[union-attr]
+        if isinstance(operand, Var) and operand in self.unbound.unset:
+            return self.checked(operand, operand.base)
+        if isinstance(operand, Global):
+            free = operand.path in self.program.freevars
+            if free or operand.path in self.program.cells:
+                return self.checked(operand, operand.path, free)
+        return self.value(operand)
+
+    def checked(self, operand: Operand, name: str, free: bool = False) -> ast.expr:
+        """A reading of a variable that may be unbound; `free`: of an enclosing function."""
+        args = [self.value(operand), ast.Constant(name), *[ast.Constant(True)] * free]
+        return self.called_with("bound", self.control.bound, args)
 
     def called_with(self, name: str, fn, args: list[ast.expr]) -> ast.expr:
         return ast.Call(self.injected(fn, name), args, [])
@@ -204,6 +213,11 @@ class RegionWriter(Writer):
         """What a variable takes over; the first value of a result that is set later is none."""
         if target.base == self.program.returned and operand is NO_RESULT:
             return self.value(UNDEFINED)
+        if isinstance(operand, Var) and self.unbound.is_read(target, operand):
+            node = self.operand(operand)
+            if target.base == self.program.returned and operand.base in self.program.returns:
+                place(node, self.program.returns[operand.base])
+            return node
         return self.value(operand)
 
     def values(self, operands, targets=()) -> ast.expr:
@@ -220,8 +234,10 @@ class RegionWriter(Writer):
 
     def statement(self, statement: Statement) -> list[ast.stmt]:
         if isinstance(statement, Move):
-            value = self.value_for(statement.target, statement.value)
-            return [ast.Assign([self.store(statement.target)], value)]
+            value = statement.value
+            read = isinstance(value, Var)
+            node = self.operand(value) if read else self.value_for(statement.target, value)
+            return [ast.Assign([self.store(statement.target)], node)]
         return super().statement(statement)
 
     def call(self, call: Call) -> ast.stmt:
@@ -248,6 +264,7 @@ class RegionWriter(Writer):
         if isinstance(statement, If):
             places = {var: i for i, var in enumerate(statement.targets)}
             records = frozenset([places[var] for var in statement.records if var in places])
+        flagged, unasked = self.flagged(statement, records)
         collects = 0 if isinstance(statement, If) else len(statement.collect)
         region = Region(
             names,
@@ -257,8 +274,21 @@ class RegionWriter(Writer):
             records,
             collects,
             tuple([self.name(var) for var in self.growing.get(id(statement), ())]),
+            flagged,
+            unasked,
         )
         return self.injected(region, "region")
+
+    def flagged(self, statement: If | For | While, records) -> tuple[frozenset, frozenset]:
+        """The places of variables that may be unbound, and those that a body does not read."""
+        known, places = self.unbound.flagged, range(len(statement.targets))
+        if self.program.cotangents or not known:
+            return frozenset(), frozenset()
+        found = {i for i in places if statement.targets[i] in known and i not in records}
+        if isinstance(statement, If):
+            return frozenset(found), frozenset()
+        asked = {i for i in places if statement.params[i] in known}
+        return frozenset(found | asked), frozenset(found - asked)
 
     def inner(
         self, kind: str, params: tuple[Var, ...], block: Block, where: Where, ends: Callable
@@ -356,31 +386,3 @@ def messages_of(program: Program) -> set[Operand]:
         else:
             other.update(inputs_of(statement))
     return {o for o in found - other if isinstance(o, Var)}
-
-
-def unset_variables(program: Program) -> set[Var]:
-    """The variables that may be unbound where they are read: a fixpoint."""
-    unset: set[Var] = set()
-
-    def flow(target: Var, *operands: Operand) -> list[Var]:
-        """The target, if one of the operands that it takes over may be unbound."""
-        given = any(o is UNDEFINED or (isinstance(o, Var) and o in unset) for o in operands)
-        return [target] if given and target.base != program.returned else []
-
-    while True:
-        before = len(unset)
-        for statement in walk(program.block):
-            match statement:
-                case Move(target=target, value=value):
-                    unset.update(flow(target, value))
-                case If():
-                    sides = statement.then.yields, statement.orelse.yields
-                    for target, *yields in zip(statement.targets, *sides, strict=False):
-                        unset.update(flow(target, *yields))
-                case For() | While():
-                    ends = statement.inits, statement.body.yields
-                    pairs = zip(statement.params, statement.targets, *ends, strict=False)
-                    for param, target, *values in pairs:
-                        unset.update(flow(param, *values) + flow(target, *values))
-        if len(unset) == before:
-            return unset

@@ -112,6 +112,7 @@ class State:
         self.renamed: dict[str, str] = {}
         self.unnamed: set[Operand] = set()
         self.pins: dict[Var, Var] = {}
+        self.returns: dict[str, Where] = {}
         self.tried = {self.mangled(name) for name in tried_names(self.node)}
         self.deleted = deleted_names(self.node) if self.tried else set()
         self.doubtful: set[Operand] = set()

@@ -58,6 +58,7 @@ from flux.compiler.control.join import Either
 from flux.compiler.control.loops import for_, while_
 from flux.compiler.control.records import Stacked, backwards, chosen
 from flux.compiler.control.twice import pullback_again
+from flux.compiler.control.unbound import bound, value_of
 from flux.compiler.control.written import (
     guard_adjoint,
     is_numpys,
@@ -401,6 +402,12 @@ def follow_again(took, store) -> None:
 NOTED = (prims.getitem, *prims.BINARY.values(), *prims.UNARY.values())
 
 
+def load_cell(cell, value):
+    """The rule of a captured variable; it was checked that `value` is one."""
+    y, back = AUGMENTED[prims.load_cell](cell, value)
+    return value_of(y), back
+
+
 def write(program: Program, instead: dict[int, Any]) -> Emitted:
     """Write one of the programs of an adjoint."""
     callees = {
@@ -409,6 +416,7 @@ def write(program: Program, instead: dict[int, Any]) -> Emitted:
         id(AUGMENTED[prims.call_method]): method,
         id(AUGMENTED[prims.call_star]): star,
         id(AUGMENTED[prims.update_item]): update_item,
+        id(AUGMENTED[prims.load_cell]): load_cell,
     }
     for prim in NOTED:
         callees[id(AUGMENTED[prim])] = noting(AUGMENTED[prim], operator.itemgetter(0))
@@ -421,7 +429,7 @@ def write(program: Program, instead: dict[int, Any]) -> Emitted:
         REVERSED: backwards,
         prims.FOLLOW_AGAIN: follow_again,
     }
-    control = Control(if_, for_, while_, message, None, special, callees, instead)
+    control = Control(if_, for_, while_, message, bound, None, special, callees, instead)
     return emit(program, functools.partial(RegionWriter, control=control))
 
 

@@ -11,6 +11,7 @@ from jax.core import Tracer
 
 from flux.compiler.control.join import Either, Join, Static, build, resolve
 from flux.compiler.control.traces import State, Traced, state_of, traced, values_or_none
+from flux.compiler.control.unbound import Maybe, described, handed_on, join_flagged
 from flux.errors import StagingError, source_line
 from flux.ir.regions import Region, undefined
 
@@ -89,25 +90,37 @@ class Branch:
     def run_first(self, join: Join) -> None:
         join.first_trace()
         values = self.side_values(self.sides[0])
-        self.parts = [join.describe(v, self.path(i)) for i, v in enumerate(values)]
+        self.parts = [
+            (described if i in self.region.flagged else Join.describe)(join, value, self.path(i))
+            for i, value in enumerate(values)
+        ]
         self.state.note(join)
         join.touched_first = self.state.journal.touched()
 
     def side_values(self, side: Callable) -> tuple:
         values = values_or_none(side, self.state)
-        return (undefined,) * len(self.region.names) if values is None else values
+        if values is not None:
+            return handed_on(values, self.region)
+        nothing = Maybe(undefined, True)  # nothing reads it after an exception
+        return tuple([
+            nothing if i in self.region.flagged else undefined
+            for i in range(len(self.region.names))
+        ])  # fmt: skip
 
     def run_second(self, join: Join) -> None:
         join.second_trace()
         join.touched = self.state.journal.touched
         values = self.side_values(self.sides[1])
         self.parts = [
-            join.both(known, value, self.path(i))
-            if i in self.region.records
-            else join.join(known, value, self.path(i))
+            self.kind_of_join(i)(join, known, value, self.path(i))
             for i, (known, value) in enumerate(zip(self.parts, values, strict=True))
         ]
         self.state.join(join)
+
+    def kind_of_join(self, place: int) -> Callable:
+        if place in self.region.records:
+            return Join.both
+        return join_flagged if place in self.region.flagged else Join.join
 
     def arrays(self, join: Join, first: Traced, second: Traced) -> list:
         """The outputs: one of the sides is run, or both where that costs less than a branch."""

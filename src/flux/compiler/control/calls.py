@@ -30,6 +30,7 @@ from flux.compiler.control.draws import refuse_draw
 from flux.compiler.control.iterators import not_spent
 from flux.compiler.control.loops import for_, while_
 from flux.compiler.control.records import backwards
+from flux.compiler.control.unbound import bound
 from flux.compiler.control.written import (
     is_numpys,
     note_numpys,
@@ -176,6 +177,7 @@ CONTROL = Control(
     for_,
     while_,
     message,
+    bound,
     call_,
     {
         **PRIMS,

@@ -12,10 +12,15 @@ from flux.compiler.namespaces import is_users
 from flux.compiler.staging import is_of_making
 from flux.errors import FluxError, user_line
 
-__all__ = ["Checks", "collected", "current", "is_collecting",
+__all__ = ["Checks", "Unreached", "collected", "current", "is_collecting",
            "is_users_error", "none_inside_try"]  # fmt: skip
 
 LOCAL = threading.local()
+UNBOUND = NameError, UnboundLocalError
+
+
+class Unreached(Exception):
+    """The side of a branch that is reversed raised an exception: there is nothing to reverse."""
 
 
 class Errors:
@@ -57,6 +62,13 @@ class Checks:
         before, number = self.code, self.errors.number(error)
         self.code = jnp.where((before == 0) & test, number, before)
 
+    def ends_loops(self, before: int) -> bool:
+        """Is there an error, but those of unbound variables, among those after the first `before`?
+
+        A loop of known length goes on with the zeros of a variable that is not bound.
+        """
+        return any([type(e) not in UNBOUND for e in self.errors.known[before:]])
+
     def error(self, code: int) -> BaseException:
         """The exception of a number, to be raised anew."""
         return self.errors.known[code - 1].with_traceback(None)
@@ -95,10 +107,16 @@ def none_inside_try():
 
 
 def is_users_error(error: BaseException) -> bool:
-    """Did a line of the user's raise it, and not the making of the program?"""
+    """Did a line of the user's raise it, and not the making of the program?
+
+    To read a variable that is not bound raises inside of `bound`, which is ours.
+    """
     if not isinstance(error, Exception) or isinstance(error, FluxError) or is_of_making(error):
         return False
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next
-    return place is not None and is_users(place.tb_frame.f_code.co_filename)
+    if place is None:
+        return False
+    code = place.tb_frame.f_code
+    return is_users(code.co_filename) or (type(error) in UNBOUND and code.co_name == "bound")

@@ -37,6 +37,7 @@ from flux.compiler.control.records import (
 )
 from flux.compiler.control.replay import Iteration, Replayed, keeping_loop, reverse
 from flux.compiler.control.traces import state_of, traced
+from flux.compiler.control.unbound import begun, described, handed_on, join_flagged
 from flux.compiler.explain import tell
 from flux.errors import StagingError, source_line
 from flux.ir.regions import Region
@@ -216,17 +217,14 @@ class Loop:
         started: there is an iteration at least.
     """
 
-    started = False
-
-    def __init__(self, body: Callable, inits: tuple, region: Region, *reached):
-        self.body, self.region = body, region
+    def __init__(self, body: Callable, inits: tuple, region: Region, *reached, started=False):
+        self.body, self.region, self.started = body, region, started
+        inits = handed_on(inits, region)
         self.state = state_of(body, *reached, region=region, given=inits)
         self.join = Join(region, self.state.journal.known, self.state.journal.loose)
         self.join.touched = self.state.journal.touched
         self.join.trace = None  # what comes from outside stays as it is
-        self.params = [
-            self.join.describe(value, self.path(i), carried=True) for i, value in enumerate(inits)
-        ]
+        self.params = [self.start_of(i, value) for i, value in enumerate(inits)]
         self.ys: list[Any] = []
         self.growth = Growth(body, region)
         self.inside: list[tuple] = []
@@ -235,6 +233,14 @@ class Loop:
 
     def path(self, place: int) -> str:
         return f"`{self.region.names[place]}`"
+
+    def start_of(self, place: int, value):
+        """The description of a carried variable before the first iteration."""
+        if place not in self.region.flagged:
+            return self.join.describe(value, self.path(place), carried=True)
+        # The flag that an iteration leaves is the only one that is read.
+        flag = True if self.started and place in self.region.unasked else None
+        return described(self.join, value, self.path(place), True, flag)
 
     def find(self, kinds: list, arguments: Callable) -> None:
         """Trace the body until what it hands on has the types of what it is given.
@@ -291,9 +297,11 @@ class Loop:
 
     def join_values(self, values, collect) -> None:
         join = self.join
+        flagged = self.region.flagged
+        pairs = zip(self.params, handed_on(values, self.region), strict=True)
         self.params = [
-            join.join(known, value, self.path(i))
-            for i, (known, value) in enumerate(zip(self.params, values, strict=True))
+            (join_flagged if i in flagged else Join.join)(join, known, value, self.path(i))
+            for i, (known, value) in enumerate(pairs)
         ]
         self.state.join(join)
         ys = Join(self.region, join.known)
@@ -333,8 +341,9 @@ class Loop:
     def finish(self, carry) -> tuple:
         leaves = dict(zip(self.slots, carry, strict=True))
         memo: dict = {}
-        self.state.apply(lambda part: build(part, leaves, memo))
-        values = tuple([build(part, leaves, memo) for part in self.params])
+        end = begun if self.started else lambda part: part
+        self.state.apply(lambda part: build(end(part), leaves, memo))
+        values = tuple([build(end(part), leaves, memo) for part in self.params])
         self.note_doubles(memo)
         self.join.note_doubles(memo, self.started)
         origins = self.join.origins
@@ -490,15 +499,17 @@ class ForLoop(Loop):
 
 def rolled(body: Callable, items: Sequence, inits: tuple, region: Region) -> Ended:
     """A loop over items as a loop of the program."""
-    loop = ForLoop(body, inits, region, items)
-    columns, turned = items.columns() if isinstance(items.length, int) else ([], False)
+    known = isinstance(items.length, int)
+    before = len(current_checks().errors.known)
+    loop = ForLoop(body, inits, region, items, started=known and items.length > 0)
+    columns, turned = items.columns() if known else ([], False)
     kinds = [INDEX, *[jax.ShapeDtypeStruct(a.shape[1:], a.dtype) for a in columns]]
     if columns:
         loop.find(kinds, lambda index, *rows: (items.item_of(index, list(rows)),))
     else:
         loop.find(kinds, lambda index: (items.item(index),))
-    checked = loop.is_fine(loop.init()) is not True
-    if isinstance(items.length, int) and loop.stop is False and not checked:
+    checked = loop.is_fine(loop.init()) is not True and current_checks().ends_loops(before)
+    if known and loop.stop is False and not checked:
         return scanned(loop, kinds, columns, turned, items.length)
     return bounded(loop, items, columns, turned)
 
@@ -541,7 +552,6 @@ def scanned(loop: ForLoop, kinds: list, columns: list, turned: bool, length: int
     collected = [
         Stacked(part, arrays, leaves, length, length, loop.links) for part in loop.ys[:count]
     ]
-    loop.started = True
     ends = loop.finish(end)
     if loop.growth.lists:
         rows = jax.vmap(values, axis_size=length)(arrays) if slots else []

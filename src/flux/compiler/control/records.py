@@ -7,8 +7,10 @@ from typing import Any
 
 from jax import lax
 
+from flux.compiler.control.checks import Unreached
 from flux.compiler.control.iterables import Sequence
 from flux.compiler.control.join import Either, Static, build
+from flux.ir.regions import undefined
 
 __all__ = ["Chained", "Links", "Rest", "Reverse", "Stacked", "backwards", "chained", "chosen",
            "follow", "follow_side"]  # fmt: skip
@@ -199,7 +201,10 @@ def chosen(value, store, side: bool):
     if type(value) is not Either:
         return value
     follow(value.links, store, side)
-    return value.first if side else value.second
+    found = value.first if side else value.second
+    if found is undefined:
+        raise Unreached
+    return found
 
 
 def follow_side(took, store, side: bool) -> None:

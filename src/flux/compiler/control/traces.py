@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import CellType
 from typing import Any
 
 import jax
@@ -10,11 +11,12 @@ from jax.core import eval_jaxpr
 from jax.extend.core import Literal
 
 from flux.ad.store import Store
-from flux.compiler.control.checks import current, is_users_error
+from flux.compiler.control.checks import Unreached, current, is_users_error
 from flux.compiler.control.doubles import scope
 from flux.compiler.control.join import Join, Static
 from flux.compiler.control.journal import Journal, put
 from flux.compiler.control.silence import silent
+from flux.compiler.control.unbound import join_contents
 from flux.compiler.control.written import block
 from flux.errors import StagingError, source_line
 from flux.ir.regions import Region, undefined
@@ -65,12 +67,18 @@ def values_or_none(block: Callable, state: State):
     """What the block returns; `None` where it raises an exception of the user's."""
     try:
         return block()
+    except Unreached:
+        state.journal.restore()
+        return None
     except Exception as error:
         if not is_users_error(error):
             raise
         state.journal.restore()
         current().happen(error)
         return None
+
+
+CELL = ("cell_contents",)
 
 
 class State:
@@ -113,10 +121,11 @@ class State:
             elif keys != new_keys:
                 keys, known, values = self.same_keys(place, keys, known, new_keys, values)
             outer, join.cotangents = join.cotangents, isinstance(thing, Store)
+            kind = join_contents if isinstance(thing, CellType) else Join.join
             self.parts[place] = (
                 keys,
                 [
-                    join.join(part, value, self.path(place, key))
+                    kind(join, part, value, self.path(place, key))
                     for key, part, value in zip(keys, known, values, strict=True)
                 ],
             )
@@ -124,9 +133,9 @@ class State:
 
     def same_keys(self, place: int, keys, known, new_keys, values):
         """Cells may be empty on one path; any other difference is an error."""
-        if not keys and new_keys == ("cell_contents",):
+        if not keys and new_keys == CELL:
             return new_keys, [Static(undefined)], values
-        if not new_keys and keys == ("cell_contents",):
+        if not new_keys and keys == CELL:
             return keys, known, [undefined]
         thing = self.journal.things[place]
         where = self.region.where
