@@ -33,8 +33,8 @@ from flux.compiler.control.builtins import (
     int_,
     larger,
     message,
+    note_raising,
     range_,
-    refuse_raising,
     reversed_,
     smaller,
     truth,
@@ -42,7 +42,7 @@ from flux.compiler.control.builtins import (
     twin,
     zip_,
 )
-from flux.compiler.control.checks import none_inside_try
+from flux.compiler.control.checks import NoneInsideTry
 from flux.compiler.control.draws import is_generator, refuse_draw
 from flux.compiler.control.growth import STACKING, stack_again
 from flux.compiler.control.iterables import (
@@ -56,6 +56,7 @@ from flux.compiler.control.iterables import (
 from flux.compiler.control.iterators import not_spent
 from flux.compiler.control.join import Either
 from flux.compiler.control.loops import for_, while_
+from flux.compiler.control.managers import note_entered, refuse_swallowing
 from flux.compiler.control.records import Stacked, backwards, chosen
 from flux.compiler.control.twice import pullback_again
 from flux.compiler.control.written import (
@@ -280,6 +281,7 @@ def jax_twin(f, values):
     """JAX's function for one of NumPy's that makes or takes floats: cotangents will be traced."""
     refuse_draw(f)
     refuse_in_place(f, values[:1], {})
+    note_raising(f, values)
     return always_twin(f) if f in MAKERS or any(map(is_floating, values)) else twin(f, values)
 
 
@@ -311,11 +313,9 @@ CALLEES = {
 }
 
 
-def attempt(raised, error, fn, /, *args, **keywords):
+def attempt(caught, raised, error, fn, /, *args, **keywords):
     """Inside of a `try`; what the making of the program raises is not the user's to catch."""
-    if not raised:
-        refuse_raising(fn, args)
-    with none_inside_try():
+    with NoneInsideTry(caught):
         augmented = None if raised else attempted_here(fn, args, keywords)
         if augmented is None:
             fn = fn if isinstance(fn, Prim) else twin(fn, args)
@@ -328,6 +328,16 @@ def attempt(raised, error, fn, /, *args, **keywords):
             )
     refuse_catching(pair[0][1])
     return pair
+
+
+def enter_again(manager):
+    note_entered(manager)
+    return AUGMENTED[prims.enter](manager)
+
+
+def leave_again(manager, error):
+    refuse_swallowing(manager)
+    return AUGMENTED[prims.exit_](manager, error)
 
 
 def attempted_here(fn, args, keywords):
@@ -405,7 +415,10 @@ def write(program: Program, instead: dict[int, Any]) -> Emitted:
     """Write one of the programs of an adjoint."""
     callees = {
         **CALLEES,
-        id(AUGMENTED[prims.attempt]): attempt,
+        id(AUGMENTED[prims.attempt]): functools.partial(attempt, True),
+        id(AUGMENTED[prims.attempt_through]): functools.partial(attempt, False),
+        id(AUGMENTED[prims.enter]): enter_again,
+        id(AUGMENTED[prims.exit_]): leave_again,
         id(AUGMENTED[prims.call_method]): method,
         id(AUGMENTED[prims.call_star]): star,
         id(AUGMENTED[prims.update_item]): update_item,

@@ -16,6 +16,7 @@ import numpy as np
 from jax.core import Tracer
 
 from flux.compiler.control import twins
+from flux.compiler.control.checks import note_risk
 from flux.compiler.control.doubles import is_, is_not
 from flux.compiler.control.growth import STACKING, stack
 from flux.compiler.control.iterables import (
@@ -29,7 +30,6 @@ from flux.compiler.control.iterables import (
     staged,
 )
 from flux.compiler.control.iterators import advanced, rest_of
-from flux.compiler.control.join import inside_try
 from flux.compiler.control.journal import changes
 from flux.compiler.control.options import MOST_UNROLLED
 from flux.compiler.control.records import chosen, follow_side
@@ -53,7 +53,7 @@ __all__ = [
     "always_twin",
     "call_twin",
     "message",
-    "refuse_raising",
+    "note_raising",
     "twin",
 ]
 
@@ -442,14 +442,15 @@ RAISING = frozenset([
 """Functions of `math` that raise an error where JAX's give nan or inf."""
 
 
-def refuse_raising(f, values) -> None:
-    """Refuse a function inside of a `try` that would raise an error for some data."""
+def note_raising(f, values) -> None:
+    """Note a function that would raise an error for some data, which a `try` around may catch."""
     if isinstance(f, types.BuiltinFunctionType) and f in RAISING and has_traced(values):
-        raise inside_try(user_line())
+        note_risk()
 
 
 def twin(f, values) -> Any:
     """JAX's function of the same name, where a function of NumPy or `math` meets a traced array."""
+    note_raising(f, values)
     return always_twin(f) if has_traced(values) else f
 
 
