@@ -40,6 +40,7 @@ from flux.compiler.control.builtins import (
     truth,
     truth_of_all,
     twin,
+    twin_of,
     zip_,
 )
 from flux.compiler.control.checks import NoneInsideTry
@@ -232,7 +233,7 @@ AUGMENTED_HERE = {
 
 
 def of_items(f, args, keywords):
-    found = jax_twin(f, (*args, *keywords.values()))
+    found = jax_twin(f, (*args, *keywords.values()), keywords)
     y, back = runtime.call(found, *args, **keywords)
     if found is f:
         return made_by(f, y), back
@@ -277,12 +278,14 @@ def call(f, /, *args, **keywords):
 MAKERS = (np.zeros, np.ones, np.full, np.empty, np.eye, np.identity, np.linspace)
 
 
-def jax_twin(f, values):
+def jax_twin(f, values, options=()):
     """JAX's function for one of NumPy's that makes or takes floats: cotangents will be traced."""
     refuse_draw(f)
     refuse_in_place(f, values[:1], {})
     note_raising(f, values)
-    return always_twin(f) if f in MAKERS or any(map(is_floating, values)) else twin(f, values)
+    if f in MAKERS or any(map(is_floating, values)):
+        return twin_of(f, values, options)
+    return twin(f, values, options)
 
 
 def is_floating(value) -> bool:
@@ -301,7 +304,9 @@ def is_mask(owner, index) -> bool:
 def call_value(f, /, *args, **keywords):
     augmented = here(f, args, keywords)
     if augmented is None:
-        return runtime.call_value(jax_twin(f, (*args, *keywords.values())), *args, **keywords)
+        return runtime.call_value(
+            jax_twin(f, (*args, *keywords.values()), keywords), *args, **keywords
+        )
     y, inner = augmented(*args, **keywords)
     return y, lambda ct, store: (None, *inner(ct, store))
 
@@ -318,7 +323,7 @@ def attempt(caught, raised, error, fn, /, *args, **keywords):
     with NoneInsideTry(caught):
         augmented = None if raised else attempted_here(fn, args, keywords)
         if augmented is None:
-            fn = fn if isinstance(fn, Prim) else twin(fn, args)
+            fn = fn if isinstance(fn, Prim) else twin(fn, args, keywords)
             pair = AUGMENTED[prims.attempt](raised, error, fn, *args, **keywords)
         else:
             y, inner = augmented(*args, **keywords)

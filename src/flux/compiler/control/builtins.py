@@ -16,6 +16,7 @@ import numpy as np
 from jax.core import Tracer
 
 from flux.compiler.control import twins
+from flux.compiler.control.arguments import as_numpy_has
 from flux.compiler.control.checks import note_risk
 from flux.compiler.control.doubles import is_, is_not
 from flux.compiler.control.growth import STACKING, stack
@@ -55,6 +56,7 @@ __all__ = [
     "message",
     "note_raising",
     "twin",
+    "twin_of",
 ]
 
 
@@ -398,8 +400,12 @@ FUNCTIONS: dict[Any, Callable] = {
 }
 
 
+def by_twin(f, args, named):
+    return twin(f, args, named)(*args, **named)
+
+
 for stacking in STACKING:
-    FUNCTIONS[stacking] = stack(stacking, lambda f, args, named: twin(f, args)(*args, **named))
+    FUNCTIONS[stacking] = stack(stacking, by_twin)
 
 
 def instead_of(f) -> Callable | None:
@@ -433,6 +439,8 @@ SPECIAL = {
 }
 
 
+NUMPYS = {"fix": jnp.trunc, "choose": twins.choose}
+"""Functions of NumPy's that JAX has by another name, or with other defaults."""
 RAISING = frozenset([
     getattr(math, name) for name in """
     acos acosh asin atanh cosh exp exp2 expm1 fmod gamma lgamma log log10 log1p log2 pow remainder
@@ -442,21 +450,35 @@ RAISING = frozenset([
 """Functions of `math` that raise an error where JAX's give nan or inf."""
 
 
+def is_maths(f) -> bool:
+    return getattr(f, "__module__", None) == "math"
+
+
 def note_raising(f, values) -> None:
     """Note a function that would raise an error for some data, which a `try` around may catch."""
     if isinstance(f, types.BuiltinFunctionType) and f in RAISING and has_traced(values):
         note_risk()
 
 
-def twin(f, values) -> Any:
+def twin(f, values, options=()) -> Any:
     """JAX's function of the same name, where a function of NumPy or `math` meets a traced array."""
     note_raising(f, values)
-    return always_twin(f) if has_traced(values) else f
+    return twin_of(f, values, options) if has_traced(values) else f
+
+
+def twin_of(f, values, options) -> Any:
+    """JAX's function for one of NumPy's or `math` that is given these values and options."""
+    found = always_twin(f)
+    listed = any([isinstance(v, list | tuple) for v in values])
+    more = isinstance(f, np.ufunc) and len(values) > f.nin
+    if found is f or is_maths(f) or not (listed or more or options):
+        return found
+    return as_numpy_has(found, f)
 
 
 def call_twin(f, args, keywords):
     """The result of a function, or of JAX's in its place."""
-    found = twin(f, (*args, *keywords.values()))
+    found = twin(f, (*args, *keywords.values()), keywords)
     y = found(*args, **keywords)
     if found is f:
         return made_by(f, y)
@@ -469,8 +491,9 @@ def always_twin(f) -> Any:
     module = "numpy" if isinstance(f, np.ufunc) else getattr(f, "__module__", None)
     if module not in SPACES or isinstance(f, type | types.MethodType):
         return f
-    name = f.__name__
-    if module == "math" and name in SPECIAL:
-        return SPECIAL[name]
+    name: str = getattr(f, "__name__", "")
+    special = SPECIAL if module == "math" else NUMPYS
+    if name in special:
+        return special[name]
     found = getattr(SPACES[module], OTHER_NAMES.get(name, name), None)
     return f if found is None else found

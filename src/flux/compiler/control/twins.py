@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-__all__ = ["dist", "isclose", "largest", "log", "prod", "remainder", "smallest"]
+__all__ = ["choose", "dist", "isclose", "largest", "log", "prod", "remainder", "smallest"]
 
 
 def log(x, *base):
@@ -57,6 +57,15 @@ def isclose(a, b, *, rel_tol=1e-9, abs_tol=0.0):
     gap = abs(jnp.subtract(a, b))
     near = gap <= jnp.maximum(rel_tol * jnp.maximum(abs(a), abs(b)), abs_tol)
     return jnp.equal(a, b) | (near & jnp.isfinite(gap))
+
+
+def choose(a, choices, out=None, mode="raise"):
+    """`np.choose`; as any index that the data decide, one out of range is clamped.
+
+    >>> choose(jnp.array([0, 1]), [jnp.array([1, 2]), jnp.array([3, 4])]).tolist()
+    [1, 4]
+    """
+    return jnp.choose(a, choices, out, "clip" if mode == "raise" else mode)
 
 
 def largest(items):
