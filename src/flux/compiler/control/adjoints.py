@@ -19,14 +19,16 @@ from flux.ad.api import pullback
 from flux.ad.cotangents import dense
 from flux.ad.indexed import Indexed
 from flux.ad.own import users_own
-from flux.ad.registry import AUGMENTED
+from flux.ad.registry import AUGMENTED, inert
 from flux.ad.runtime import nothing
 from flux.ad.spaces import project
 from flux.compiler.control import twins
 from flux.compiler.control.branches import if_, made_twice
 from flux.compiler.control.builtins import (
+    KINDS,
     PRIMS,
     always_twin,
+    are_numbers,
     enumerate_,
     float_,
     has_traced,
@@ -34,6 +36,7 @@ from flux.compiler.control.builtins import (
     larger,
     message,
     note_raising,
+    of_kind,
     range_,
     reversed_,
     smaller,
@@ -58,6 +61,7 @@ from flux.compiler.control.iterators import not_spent
 from flux.compiler.control.join import Either
 from flux.compiler.control.loops import for_, while_
 from flux.compiler.control.managers import note_entered, refuse_swallowing
+from flux.compiler.control.methods import instead_of_method
 from flux.compiler.control.records import Stacked, backwards, chosen
 from flux.compiler.control.twice import pullback_again
 from flux.compiler.control.written import (
@@ -217,6 +221,22 @@ def extreme_again(python, of_two, of_array):
     return augmented
 
 
+def sorted_again(items, **keywords):
+    if not are_numbers(list(items)):
+        return runtime.call(sorted, items, **keywords)
+    y, inner = runtime.call(in_order, items, **{"key": None, "reverse": False, **keywords})
+    return y, lambda ct, store: inner(ct, store)[: 1 + len(keywords)]
+
+
+def in_order(items, key, reverse):
+    rows = [v for v in items]
+    keys = rows if key is None else [key(v) for v in rows]
+    if not are_numbers(keys):
+        return sorted(rows, key=key, reverse=reverse)
+    return twins.ordered(rows, keys, reverse)
+
+
+inert(are_numbers)
 AUGMENTED_HERE = {
     zip: zip_again,
     enumerate: enumerate_again,
@@ -229,6 +249,10 @@ AUGMENTED_HERE = {
     all: without(truth_of_all(all, jnp.logical_and)),
     max: extreme_again(max, larger, twins.largest),
     min: extreme_again(min, smaller, twins.smallest),
+    complex: lambda *args: runtime.call(twins.complex_number, *args),
+    sorted: sorted_again,
+    **{kind: of_one(of_kind(kind)) for kind in KINDS if issubclass(kind, np.inexact)},
+    **{kind: without(of_kind(kind)) for kind in KINDS if not issubclass(kind, np.inexact)},
 }
 
 
@@ -353,11 +377,20 @@ def attempted_here(fn, args, keywords):
     return without(PRIMS[fn]) if special else None
 
 
+def with_name(cts: tuple) -> tuple:
+    """The cotangents of a method's array and arguments, with that of its name."""
+    return (cts[0], None, *cts[1:])
+
+
 def method(owner, name, *args, **keywords):
     """A function of a module is called as any other."""
     if is_generator(owner):
         refuse_draw(getattr(owner, name))
     refuse_method(owner, name, args)
+    instead = instead_of_method(owner, name, args, keywords)
+    if instead is not None:
+        y, inner = call(instead, owner, *args, **keywords)
+        return y, lambda ct, store: with_name(inner(ct, store))
     if type(owner) is not ModuleType:
         pair = AUGMENTED[prims.call_method](owner, name, *args, **keywords)
         if isinstance(owner, jax.Array) and is_numpys(owner):

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.dtypes import canonicalize_dtype
 
 from flux.compiler.control import twins
 from flux.compiler.control.arguments import as_numpy_has
@@ -48,12 +49,15 @@ from flux.errors import StagingError, user_line
 from flux.ir import prims, sharing
 
 __all__ = [
+    "KINDS",
     "PRIMAL",
     "PRIMS",
+    "are_numbers",
     "instead_of",
     "always_twin",
     "call_twin",
     "message",
+    "of_kind",
     "note_raising",
     "twin",
     "twin_of",
@@ -94,6 +98,17 @@ def float_(*args):
         kind = a.dtype if jnp.issubdtype(a.dtype, jnp.floating) else jnp.result_type(float)
         return a.reshape(()).astype(kind)
     return float(*args)
+
+
+def of_kind(kind: type):
+    """A type of NumPy's numbers, such as `np.float32`, as a function."""
+    dtype = canonicalize_dtype(kind)
+
+    def function(*args):
+        traced = len(args) == 1 and isinstance(args[0], Tracer)
+        return args[0].astype(dtype) if traced else kind(*args)
+
+    return function
 
 
 def no_text() -> StagingError:
@@ -334,11 +349,24 @@ def extreme(python: Callable, of_two: Callable, of_array: Callable):
         items = list(args[0]) if len(args) == 1 and isinstance(args[0], list | tuple) else args
         if len(args) == 1 and isinstance(args[0], jax.Array) and args[0].ndim == 1:
             return of_array(args[0])
+        if len(args) == 1 and isinstance(args[0], list | tuple) and are_numbers(items):
+            return of_key(python, list(items), options.get("key"), of_two)
         if options or not has_traced(items):
             return python(*args, **options)
         return functools.reduce(of_two, items)
 
     return function
+
+
+def of_key(python: Callable, items: list, key, of_two: Callable):
+    """`max(items, key=key)` or `min`, of numbers."""
+    if key is None:
+        return functools.reduce(of_two, items)
+    keys = list(map_(key, items))
+    if not are_numbers(keys):
+        return python(items, key=key)
+    place = (jnp.argmax if python is max else jnp.argmin)(jnp.stack(keys))
+    return jnp.stack(items)[place]
 
 
 def truth_of_all(python: Callable, of_two: Callable):
@@ -373,11 +401,23 @@ def sum_(items, start=0):
 
 def sorted_(items, **options):
     items = list(items)
-    if options or not has_traced(items):
+    if not are_numbers(items):
         return sorted(items, **options)
-    return list(jnp.sort(jnp.stack(items)))
+    key = options.get("key")
+    keys = items if key is None else list(map_(key, items))
+    if not are_numbers(keys):
+        return sorted(items, **options)
+    return twins.ordered(items, keys, bool(options.get("reverse")))
 
 
+def are_numbers(items) -> bool:
+    """Are all items numbers, and one of them traced?"""
+    numbers = [type(v) in (int, float, bool) or getattr(v, "shape", None) == () for v in items]
+    return all(numbers) and has_traced(items)
+
+
+KINDS = (np.bool_, np.float16, np.float32, np.float64, np.int8, np.int16, np.int32, np.int64,
+         np.uint8, np.uint16, np.uint32, np.uint64, np.complex64, np.complex128)  # fmt: skip
 FUNCTIONS: dict[Any, Callable] = {
     zip: zip_,
     enumerate: enumerate_,
@@ -386,6 +426,8 @@ FUNCTIONS: dict[Any, Callable] = {
     next: next_,
     **{python: text_of(python) for python in (str, repr, format, ascii)},
     bool: truth,
+    complex: lambda *args: twins.complex_number(*args) if has_traced(args) else complex(*args),
+    **{kind: of_kind(kind) for kind in KINDS},
     int: int_,
     float: float_,
     map: map_,

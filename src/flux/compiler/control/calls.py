@@ -29,6 +29,7 @@ from flux.compiler.control.draws import refuse_draw
 from flux.compiler.control.iterators import not_spent
 from flux.compiler.control.loops import for_, while_
 from flux.compiler.control.managers import enter, leave
+from flux.compiler.control.methods import instead_of_method
 from flux.compiler.control.records import backwards
 from flux.compiler.control.written import (
     is_numpys,
@@ -92,7 +93,11 @@ def made(cls: type, args, keywords):
 
 def method(owner, name: str, /, *args, **keywords):
     refuse_method(owner, name, args)
-    y = call_(getattr(owner, name), *args, **keywords)
+    instead = instead_of_method(owner, name, args, keywords)
+    if instead is None:
+        y = call_(getattr(owner, name), *args, **keywords)
+    else:
+        y = call_(instead, owner, *args, **keywords)
     if isinstance(owner, jax.Array) and is_numpys(owner):
         note_numpys(y)
     return y
