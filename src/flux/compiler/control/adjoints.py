@@ -72,8 +72,9 @@ from flux.compiler.control.written import (
     noting,
     refuse_in_place,
     refuse_method,
+    without_lists,
 )
-from flux.compiler.staging import refuse_catching
+from flux.compiler.staging import no_flat, refuse_catching
 from flux.errors import user_line
 from flux.ir import prims, sharing
 from flux.ir.emit import Emitted, emit
@@ -416,10 +417,17 @@ def star(f, args, keywords):
     return y, back
 
 
+def item_again(owner, index):
+    return AUGMENTED[prims.getitem](owner, without_lists(owner, index))
+
+
 def update_item(owner, index, value):
     """A NumPy array that a traced value is written into becomes one of JAX's."""
+    if isinstance(owner, np.flatiter) and has_traced((index, value)):
+        raise no_flat()
     if isinstance(owner, np.ndarray) and has_traced((index, value)):
         owner = jnp.asarray(owner)
+    index = without_lists(owner, index)
     if not is_mask(owner, index):
         return AUGMENTED[prims.update_item](owner, index, value)
     y, inner = runtime.call(jnp.where, index, value, owner)
@@ -446,7 +454,7 @@ def follow_again(took, store) -> None:
         raise made_twice(user_line())
 
 
-NOTED = (prims.getitem, *prims.BINARY.values(), *prims.UNARY.values())
+NOTED = (*prims.BINARY.values(), *prims.UNARY.values())
 
 
 def write(program: Program, instead: dict[int, Any]) -> Emitted:
@@ -463,6 +471,7 @@ def write(program: Program, instead: dict[int, Any]) -> Emitted:
     }
     for prim in NOTED:
         callees[id(AUGMENTED[prim])] = noting(AUGMENTED[prim], operator.itemgetter(0))
+    callees[id(AUGMENTED[prims.getitem])] = noting(item_again, operator.itemgetter(0))
     for side in (True, False):
         for prim in (prims.TAKE_SIDE[side], prims.UNPACK_SIDE[side]):
             callees[id(AUGMENTED[prim])] = of_side(side, AUGMENTED[prim])

@@ -38,13 +38,16 @@ from flux.compiler.control.records import chosen, follow_side
 from flux.compiler.control.written import (
     guard,
     is_callers,
+    is_numpys,
     is_outside,
     made_by,
     note_numpys,
     noting,
     place_in,
     refuse_shared,
+    without_lists,
 )
+from flux.compiler.staging import no_flat
 from flux.errors import StagingError, user_line
 from flux.ir import prims, sharing
 
@@ -178,9 +181,16 @@ def range_(*args):
 
 
 def contains(a, b):
+    if isinstance(b, jax.Array | np.ndarray) and has_traced((a, b)):
+        return jnp.any(jnp.asarray(b) == a)
+    if isinstance(a, Tracer) and isinstance(b, range):
+        inside = (a >= min(b)) & (a <= max(b)) if b else jnp.asarray(False)
+        return inside & ((a - b.start) % b.step == 0)
+    if isinstance(a, Tracer) and isinstance(b, set | frozenset | dict):
+        b = [key for key in b if isinstance(key, int | float)]
     if isinstance(b, list | tuple) and has_traced((a, *b)):
         same = [jnp.asarray(a is item) | jnp.all(jnp.asarray(a == item)) for item in b]
-        return functools.reduce(jnp.logical_or, same)
+        return functools.reduce(jnp.logical_or, same, jnp.asarray(False))
     return a in b
 
 
@@ -188,13 +198,22 @@ def lacks(a, b):
     return not_(contains(a, b))
 
 
+def isinstance_(x, kinds):
+    """What stands for a value of NumPy's is an instance of NumPy's types, too."""
+    if isinstance(x, kinds) or not (isinstance(x, Tracer) and is_numpys(x)):
+        return isinstance(x, kinds)
+    return issubclass(np.ndarray if x.ndim else x.dtype.type, kinds)
+
+
 def item(owner, index):
-    return prims.getitem.fn(owner, place_in(owner, index))
+    return prims.getitem.fn(owner, without_lists(owner, place_in(owner, index)))
 
 
 def update_item(owner, index, value):
     """`owner[index] = value`; the owner afterwards."""
-    index = place_in(owner, index)
+    index = without_lists(owner, place_in(owner, index))
+    if isinstance(owner, np.flatiter) and has_traced((index, value)):
+        raise no_flat()
     if isinstance(owner, Tracer) and is_callers(owner):
         raise StagingError(
             "A compiled function cannot change a NumPy array that it was given.",
@@ -269,6 +288,7 @@ PRIMS: dict[prims.Prim, Callable] = {
     prims.INERT_BUILTINS["bool"]: truth,
     prims.fstring: fstring,
     prims.INERT_BUILTINS["int"]: int_,
+    prims.INERT_BUILTINS["isinstance"]: isinstance_,
     prims.INERT_BUILTINS["range"]: range_,
     prims.COMPARE[ast.Is]: is_,
     prims.COMPARE[ast.IsNot]: is_not,
