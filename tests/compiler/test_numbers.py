@@ -45,13 +45,41 @@ def methods(x, t):
     )
 
 
-PROGRAMS = [items, lists, kinds, complex_numbers, in_order, extremes, methods]
+def places_in_lists(x, t):
+    table = np.outer(x, x)
+    y = x * t
+    y[[0, int(t)]] = x[[1, 2]]
+    return x[[0, 2]].sum() * t + x[[int(t), 0]][0] + table[[0, 1], [2, 3]].sum() + (y * y).sum()
+
+
+def memberships(x, t):
+    total = t * 0
+    if int(t) in {1, 2} and int(t) in range(3) and int(t) not in {5: "a"}:
+        total = total + t
+    if x[2] in x and int(t) not in range(4, 20, 3) and int(t) not in ():
+        total = total + t * t
+    if isinstance(x, np.ndarray) and isinstance(t, np.floating):
+        total = total * 3
+    return total
+
+
+PROGRAMS = [
+    items,
+    lists,
+    kinds,
+    complex_numbers,
+    in_order,
+    extremes,
+    methods,
+    places_in_lists,
+    memberships,
+]
 
 
 @pytest.mark.parametrize("f", PROGRAMS)
 def test_as_in_plain_python(f):
     np.testing.assert_allclose(flux.jit(f)(X, T), f(X, T), rtol=1e-5)
-    found = flux.jit(lambda x, t: flux.gradient(f, x, t))(jnp.asarray(X), T)
+    found = flux.jit(lambda x, t: flux.gradient(f, x, t))(X, T)
     x, t, h = X.astype(float), np.float64(T), 1e-6
     if f is kinds:  # single precision in itself
         np.testing.assert_allclose(found[1], 2 + x.sum() + 1 + 1, rtol=1e-5)
@@ -72,3 +100,40 @@ def test_equal_items_stay_in_their_order():
 def test_an_array_is_no_number():
     with pytest.raises(ValueError, match="size 1"):
         flux.jit(lambda x: x.item())(X)
+
+
+def through_flat(x, t):
+    y = np.zeros((2, 2))
+    y.flat[1] = t
+    return y.sum()
+
+
+def read_flat(x, t):
+    return sum([v * t for v in x.flat])
+
+
+def filled(x, t):
+    y = x.copy()
+    y.fill(2.0)
+    return (y * t).sum()
+
+
+def put(x, t):
+    y = x.copy()
+    np.put(y, [0, 1], t)
+    return (y * y).sum()
+
+
+def put_by_mask(x, t):
+    y = x.copy()
+    np.putmask(y, y > 1, 0.0)
+    return (y * y).sum()
+
+
+@pytest.mark.parametrize("f", [through_flat, read_flat, filled, put, put_by_mask])
+@pytest.mark.parametrize("x", [X, jnp.asarray(X)], ids=["NumPy", "JAX"])
+def test_other_ways_to_change_an_array_are_refused_in_our_words(f, x):
+    words = r"not covered|in place[\s\S]*test_numbers.py line"
+    for g in (f, lambda x, t: flux.gradient(f, x, t)):
+        with pytest.raises(flux.StagingError, match=words):
+            flux.jit(g)(x, T)
