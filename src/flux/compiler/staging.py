@@ -42,7 +42,14 @@ HINT = (
     "Where a library or a comprehension needs the value itself, decide with jnp.where, or take "
     "this part out of flux.jit."
 )
-ARRAYS_HAVE = {*dir(np.ndarray), *dir(np.float64), *dir(jax.Array), "sharding", "devices"}
+ARRAYS_HAVE = {
+    *dir(np.ndarray),
+    *dir(np.float64),
+    *dir(int),
+    *dir(jax.Array),
+    "sharding",
+    "devices",
+}
 FOLDED = (PACKAGE, *[str(m.__file__).rpartition("__init__")[0] for m in (jax,)])
 
 
