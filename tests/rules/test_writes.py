@@ -91,8 +91,19 @@ def made_in_every_iteration(x):
     return np.sum(np.stack(rows) @ x[:3])
 
 
+def lists_of_numbers(x):
+    y = np.zeros((2, 3))
+    y[0] = [x[0], 2.0, x[1] ** 2]
+    y[:, 1:] += ((x[2], x[3]), [x[0], 1.0])
+    y += [x[4], x[5], 0.5]
+    y[1, :2] -= (x[0], x[1])
+    y = [x[1], 2.0, x[0]] * y / (x[0], 1.0, 4.0)
+    return np.sum(y * y)
+
+
 PROGRAMS = [item_in_a_loop, stencil, kept_by_the_reverse_pass, operators, repeated_places,
-            in_an_object, branches, counts_and_scalars, made_in_every_iteration]  # fmt: skip
+            in_an_object, branches, counts_and_scalars, made_in_every_iteration,
+            lists_of_numbers]  # fmt: skip
 
 
 @pytest.mark.line(123)

@@ -17,9 +17,10 @@ from flux.errors import (
     SourceError,
     StagingError,
     source_line,
+    user_line,
 )
 
-__all__ = ["in_user_terms", "is_of_making", "refuse_catching"]
+__all__ = ["in_user_terms", "is_of_making", "no_flat", "refuse_catching"]
 
 REASONS = {
     jax.errors.TracerBoolConversionError: "a branch or loop test depends on the data, "
@@ -41,7 +42,14 @@ HINT = (
     "Where a library or a comprehension needs the value itself, decide with jnp.where, or take "
     "this part out of flux.jit."
 )
-ARRAYS_HAVE = {*dir(np.ndarray), *dir(np.float64), *dir(jax.Array), "sharding", "devices"}
+ARRAYS_HAVE = {
+    *dir(np.ndarray),
+    *dir(np.float64),
+    *dir(int),
+    *dir(jax.Array),
+    "sharding",
+    "devices",
+}
 FOLDED = (PACKAGE, *[str(m.__file__).rpartition("__init__")[0] for m in (jax,)])
 
 
@@ -57,12 +65,22 @@ def in_user_terms(error: Exception, function) -> Exception:
     for kind, reason in REASONS.items():
         if isinstance(error, kind):
             return staging_error(error, reason, HINTS.get(kind, HINT), function)
+    if isinstance(error, NotImplementedError) and "arr.flat" in str(error):
+        return no_flat(innermost(error))
     if names_tracer(error):
         return staging_error(error, NEEDED, HINT, function)
     notes = getattr(error, "__notes__", None)
     if notes:
         notes[:] = [note for note in notes if "JAX_TRACEBACK_FILTERING" not in note]
     return error.with_traceback(folded(error.__traceback__))
+
+
+def no_flat(where: str | None = None) -> StagingError:
+    return StagingError(
+        "`x.flat` of an array of a compiled program is not covered.",
+        where=where or user_line(),
+        hint="Use x.ravel() or x.reshape(-1); change an item there and give it its shape again.",
+    )
 
 
 def names_tracer(error: BaseException) -> bool:

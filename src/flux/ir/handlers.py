@@ -20,7 +20,7 @@ from flux.ir.state import State, Trial
 __all__ = ["Handlers"]
 
 SURE = frozenset(
-    [prims.tuple_, prims.list_, prims.slice_, prims.not_, prims.load_cell, prims.attempt,
+    [prims.tuple_, prims.list_, prims.slice_, prims.not_, prims.load_cell, *prims.ATTEMPTS,
      prims.COMPARE[ast.Is], prims.COMPARE[ast.IsNot]]
 )  # fmt: skip
 """Operations that cannot raise; done after an exception they do no harm."""
@@ -50,7 +50,9 @@ class Handlers(State):
         exception, raised = self.define(trial.exception, True), self.define(trial.raised, True)
         targets = (value, exception, raised)
         body = self.block.body
-        body.append(Call(targets, prims.attempt, args, where, call.keywords, unpack=True))
+        caught = any(trial.catches for trial in self.trials)
+        attempt = prims.attempt if caught else prims.attempt_through
+        body.append(Call(targets, attempt, args, where, call.keywords, unpack=True))
         if call.unpack:
             args = (value, Const(len(call.targets)))
             body.append(Call(call.targets, prims.unpack_attempt, args, where, unpack=True))
@@ -93,9 +95,11 @@ class Handlers(State):
 
     # -- try ----------------------------------------------------------
 
-    def trial(self, body: Callable[[], None], where: Where) -> tuple[Operand, Operand]:
+    def trial(
+        self, body: Callable[[], None], where: Where, catches: bool = False
+    ) -> tuple[Operand, Operand]:
         """Parse `body`; returns the exception that it raised, and whether it raised one."""
-        trial = Trial(self.fresh("error"), self.fresh("raised"), len(self.loops), where)
+        trial = Trial(self.fresh("error"), self.fresh("raised"), len(self.loops), where, catches)
         self.env[trial.exception], self.env[trial.raised] = Const(None), Const(False)
         self.trials.append(trial)
         body()
@@ -117,7 +121,7 @@ class Handlers(State):
         if not node.handlers:
             self.statements(node.body)
             return
-        error, raised = self.trial(lambda: self.statements(node.body), where)
+        error, raised = self.trial(lambda: self.statements(node.body), where, True)
 
         def succeed() -> None:
             self.unless_left(lambda: self.statements(node.orelse), where)

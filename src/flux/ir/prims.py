@@ -21,7 +21,9 @@ __all__ = [
     "UNARY",
     "UNPACK_SIDE",
     "as_exception",
+    "ATTEMPTS",
     "attempt",
+    "attempt_through",
     "bound",
     "call_method",
     "catches",
@@ -340,6 +342,9 @@ def _attempt(raised, error, fn, /, *args, **keywords):
 
 attempt = Prim("attempt", _attempt)
 """`value, error, raised`: call `fn` unless an exception is on its way already."""
+attempt_through = Prim("attempt_through", _attempt)
+"""`attempt` where no `except` is around: an exception leaves the function, after some cleanup."""
+ATTEMPTS = frozenset([attempt, attempt_through])
 unpack_attempt = Prim("unpack", lambda value, count: (None,) * count if value is None else value)
 """The items of an attempted unpacking; nothing, so many times, where it raised."""
 

@@ -143,7 +143,7 @@ PUTS = frozenset(
 
 def plain(statement: Statement) -> Statement:
     """An attempted operation as the operation itself."""
-    if isinstance(statement, Call) and statement.fn is prims.attempt:
+    if isinstance(statement, Call) and statement.fn in prims.ATTEMPTS:
         _, _, fn, *args = statement.args
         callee = fn.value if isinstance(fn, Const) and isinstance(fn.value, Prim) else fn
         return Call(statement.targets[:1], callee, tuple(args), statement.where, statement.keywords)

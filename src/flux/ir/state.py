@@ -39,10 +39,12 @@ class Trial:
         exception, raised: the names of its exception and of the flag that there is one.
         depth: how many loops are around it.
         where: the range of the `try`.
+        catches: it has handlers; else it only cleans up.
     """
 
-    def __init__(self, exception: str, raised: str, depth: int, where: Where):
+    def __init__(self, exception: str, raised: str, depth: int, where: Where, catches: bool):
         self.exception, self.raised, self.depth, self.where = exception, raised, depth, where
+        self.catches = catches
 
 
 class Refused(Exception):

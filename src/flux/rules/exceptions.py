@@ -38,6 +38,11 @@ def attempt(raised, error, fn, *args, **keywords):
     return (y, None, False), back
 
 
+@augments(prims.attempt_through)
+def attempt_through(raised, error, fn, *args, **keywords):
+    return attempt(raised, error, fn, *args, **keywords)
+
+
 def tried(fn, args, keywords):
     if not isinstance(fn, Prim):
         return call_value(fn, *args, **keywords)

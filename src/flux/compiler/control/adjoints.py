@@ -19,30 +19,34 @@ from flux.ad.api import pullback
 from flux.ad.cotangents import dense
 from flux.ad.indexed import Indexed
 from flux.ad.own import users_own
-from flux.ad.registry import AUGMENTED
+from flux.ad.registry import AUGMENTED, inert
 from flux.ad.runtime import nothing
 from flux.ad.spaces import project
 from flux.compiler.control import twins
 from flux.compiler.control.branches import if_, made_twice
 from flux.compiler.control.builtins import (
+    KINDS,
     PRIMS,
     always_twin,
+    are_numbers,
     enumerate_,
     float_,
     has_traced,
     int_,
     larger,
     message,
+    note_raising,
+    of_kind,
     range_,
-    refuse_raising,
     reversed_,
     smaller,
     truth,
     truth_of_all,
     twin,
+    twin_of,
     zip_,
 )
-from flux.compiler.control.checks import none_inside_try
+from flux.compiler.control.checks import NoneInsideTry
 from flux.compiler.control.draws import is_generator, refuse_draw
 from flux.compiler.control.growth import STACKING, stack_again
 from flux.compiler.control.iterables import (
@@ -56,6 +60,8 @@ from flux.compiler.control.iterables import (
 from flux.compiler.control.iterators import not_spent
 from flux.compiler.control.join import Either
 from flux.compiler.control.loops import for_, while_
+from flux.compiler.control.managers import note_entered, refuse_swallowing
+from flux.compiler.control.methods import instead_of_method
 from flux.compiler.control.records import Stacked, backwards, chosen
 from flux.compiler.control.twice import pullback_again
 from flux.compiler.control.unbound import bound, value_of
@@ -67,8 +73,9 @@ from flux.compiler.control.written import (
     noting,
     refuse_in_place,
     refuse_method,
+    without_lists,
 )
-from flux.compiler.staging import refuse_catching
+from flux.compiler.staging import no_flat, refuse_catching
 from flux.errors import user_line
 from flux.ir import prims, sharing
 from flux.ir.emit import Emitted, emit
@@ -216,6 +223,22 @@ def extreme_again(python, of_two, of_array):
     return augmented
 
 
+def sorted_again(items, **keywords):
+    if not are_numbers(list(items)):
+        return runtime.call(sorted, items, **keywords)
+    y, inner = runtime.call(in_order, items, **{"key": None, "reverse": False, **keywords})
+    return y, lambda ct, store: inner(ct, store)[: 1 + len(keywords)]
+
+
+def in_order(items, key, reverse):
+    rows = [v for v in items]
+    keys = rows if key is None else [key(v) for v in rows]
+    if not are_numbers(keys):
+        return sorted(rows, key=key, reverse=reverse)
+    return twins.ordered(rows, keys, reverse)
+
+
+inert(are_numbers)
 AUGMENTED_HERE = {
     zip: zip_again,
     enumerate: enumerate_again,
@@ -228,11 +251,15 @@ AUGMENTED_HERE = {
     all: without(truth_of_all(all, jnp.logical_and)),
     max: extreme_again(max, larger, twins.largest),
     min: extreme_again(min, smaller, twins.smallest),
+    complex: lambda *args: runtime.call(twins.complex_number, *args),
+    sorted: sorted_again,
+    **{kind: of_one(of_kind(kind)) for kind in KINDS if issubclass(kind, np.inexact)},
+    **{kind: without(of_kind(kind)) for kind in KINDS if not issubclass(kind, np.inexact)},
 }
 
 
 def of_items(f, args, keywords):
-    found = jax_twin(f, (*args, *keywords.values()))
+    found = jax_twin(f, (*args, *keywords.values()), keywords)
     y, back = runtime.call(found, *args, **keywords)
     if found is f:
         return made_by(f, y), back
@@ -277,11 +304,14 @@ def call(f, /, *args, **keywords):
 MAKERS = (np.zeros, np.ones, np.full, np.empty, np.eye, np.identity, np.linspace)
 
 
-def jax_twin(f, values):
+def jax_twin(f, values, options=()):
     """JAX's function for one of NumPy's that makes or takes floats: cotangents will be traced."""
     refuse_draw(f)
     refuse_in_place(f, values[:1], {})
-    return always_twin(f) if f in MAKERS or any(map(is_floating, values)) else twin(f, values)
+    note_raising(f, values)
+    if f in MAKERS or any(map(is_floating, values)):
+        return twin_of(f, values, options)
+    return twin(f, values, options)
 
 
 def is_floating(value) -> bool:
@@ -300,7 +330,9 @@ def is_mask(owner, index) -> bool:
 def call_value(f, /, *args, **keywords):
     augmented = here(f, args, keywords)
     if augmented is None:
-        return runtime.call_value(jax_twin(f, (*args, *keywords.values())), *args, **keywords)
+        return runtime.call_value(
+            jax_twin(f, (*args, *keywords.values()), keywords), *args, **keywords
+        )
     y, inner = augmented(*args, **keywords)
     return y, lambda ct, store: (None, *inner(ct, store))
 
@@ -312,14 +344,12 @@ CALLEES = {
 }
 
 
-def attempt(raised, error, fn, /, *args, **keywords):
+def attempt(caught, raised, error, fn, /, *args, **keywords):
     """Inside of a `try`; what the making of the program raises is not the user's to catch."""
-    if not raised:
-        refuse_raising(fn, args)
-    with none_inside_try():
+    with NoneInsideTry(caught):
         augmented = None if raised else attempted_here(fn, args, keywords)
         if augmented is None:
-            fn = fn if isinstance(fn, Prim) else twin(fn, args)
+            fn = fn if isinstance(fn, Prim) else twin(fn, args, keywords)
             pair = AUGMENTED[prims.attempt](raised, error, fn, *args, **keywords)
         else:
             y, inner = augmented(*args, **keywords)
@@ -331,6 +361,16 @@ def attempt(raised, error, fn, /, *args, **keywords):
     return pair
 
 
+def enter_again(manager):
+    note_entered(manager)
+    return AUGMENTED[prims.enter](manager)
+
+
+def leave_again(manager, error):
+    refuse_swallowing(manager)
+    return AUGMENTED[prims.exit_](manager, error)
+
+
 def attempted_here(fn, args, keywords):
     """The augmented form of what is attempted, if it is special where a program is made."""
     if not isinstance(fn, Prim):
@@ -339,11 +379,20 @@ def attempted_here(fn, args, keywords):
     return without(PRIMS[fn]) if special else None
 
 
+def with_name(cts: tuple) -> tuple:
+    """The cotangents of a method's array and arguments, with that of its name."""
+    return (cts[0], None, *cts[1:])
+
+
 def method(owner, name, *args, **keywords):
     """A function of a module is called as any other."""
     if is_generator(owner):
         refuse_draw(getattr(owner, name))
     refuse_method(owner, name, args)
+    instead = instead_of_method(owner, name, args, keywords)
+    if instead is not None:
+        y, inner = call(instead, owner, *args, **keywords)
+        return y, lambda ct, store: with_name(inner(ct, store))
     if type(owner) is not ModuleType:
         pair = AUGMENTED[prims.call_method](owner, name, *args, **keywords)
         if isinstance(owner, jax.Array) and is_numpys(owner):
@@ -369,10 +418,17 @@ def star(f, args, keywords):
     return y, back
 
 
+def item_again(owner, index):
+    return AUGMENTED[prims.getitem](owner, without_lists(owner, index))
+
+
 def update_item(owner, index, value):
     """A NumPy array that a traced value is written into becomes one of JAX's."""
+    if isinstance(owner, np.flatiter) and has_traced((index, value)):
+        raise no_flat()
     if isinstance(owner, np.ndarray) and has_traced((index, value)):
         owner = jnp.asarray(owner)
+    index = without_lists(owner, index)
     if not is_mask(owner, index):
         return AUGMENTED[prims.update_item](owner, index, value)
     y, inner = runtime.call(jnp.where, index, value, owner)
@@ -399,7 +455,7 @@ def follow_again(took, store) -> None:
         raise made_twice(user_line())
 
 
-NOTED = (prims.getitem, *prims.BINARY.values(), *prims.UNARY.values())
+NOTED = (*prims.BINARY.values(), *prims.UNARY.values())
 
 
 def load_cell(cell, value):
@@ -412,7 +468,10 @@ def write(program: Program, instead: dict[int, Any]) -> Emitted:
     """Write one of the programs of an adjoint."""
     callees = {
         **CALLEES,
-        id(AUGMENTED[prims.attempt]): attempt,
+        id(AUGMENTED[prims.attempt]): functools.partial(attempt, True),
+        id(AUGMENTED[prims.attempt_through]): functools.partial(attempt, False),
+        id(AUGMENTED[prims.enter]): enter_again,
+        id(AUGMENTED[prims.exit_]): leave_again,
         id(AUGMENTED[prims.call_method]): method,
         id(AUGMENTED[prims.call_star]): star,
         id(AUGMENTED[prims.update_item]): update_item,
@@ -420,6 +479,7 @@ def write(program: Program, instead: dict[int, Any]) -> Emitted:
     }
     for prim in NOTED:
         callees[id(AUGMENTED[prim])] = noting(AUGMENTED[prim], operator.itemgetter(0))
+    callees[id(AUGMENTED[prims.getitem])] = noting(item_again, operator.itemgetter(0))
     for side in (True, False):
         for prim in (prims.TAKE_SIDE[side], prims.UNPACK_SIDE[side]):
             callees[id(AUGMENTED[prim])] = of_side(side, AUGMENTED[prim])

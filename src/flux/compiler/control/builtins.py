@@ -14,8 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.dtypes import canonicalize_dtype
 
 from flux.compiler.control import twins
+from flux.compiler.control.arguments import as_numpy_has
+from flux.compiler.control.checks import note_risk
 from flux.compiler.control.doubles import is_, is_not
 from flux.compiler.control.growth import STACKING, stack
 from flux.compiler.control.iterables import (
@@ -29,32 +32,38 @@ from flux.compiler.control.iterables import (
     staged,
 )
 from flux.compiler.control.iterators import advanced, rest_of
-from flux.compiler.control.join import inside_try
 from flux.compiler.control.journal import changes
 from flux.compiler.control.options import MOST_UNROLLED
 from flux.compiler.control.records import chosen, follow_side
 from flux.compiler.control.written import (
     guard,
     is_callers,
+    is_numpys,
     is_outside,
     made_by,
     note_numpys,
     noting,
     place_in,
     refuse_shared,
+    without_lists,
 )
+from flux.compiler.staging import no_flat
 from flux.errors import StagingError, user_line
 from flux.ir import prims, sharing
 
 __all__ = [
+    "KINDS",
     "PRIMAL",
     "PRIMS",
+    "are_numbers",
     "instead_of",
     "always_twin",
     "call_twin",
     "message",
-    "refuse_raising",
+    "of_kind",
+    "note_raising",
     "twin",
+    "twin_of",
 ]
 
 
@@ -92,6 +101,17 @@ def float_(*args):
         kind = a.dtype if jnp.issubdtype(a.dtype, jnp.floating) else jnp.result_type(float)
         return a.reshape(()).astype(kind)
     return float(*args)
+
+
+def of_kind(kind: type):
+    """A type of NumPy's numbers, such as `np.float32`, as a function."""
+    dtype = canonicalize_dtype(kind)
+
+    def function(*args):
+        traced = len(args) == 1 and isinstance(args[0], Tracer)
+        return args[0].astype(dtype) if traced else kind(*args)
+
+    return function
 
 
 def no_text() -> StagingError:
@@ -161,9 +181,16 @@ def range_(*args):
 
 
 def contains(a, b):
+    if isinstance(b, jax.Array | np.ndarray) and has_traced((a, b)):
+        return jnp.any(jnp.asarray(b) == a)
+    if isinstance(a, Tracer) and isinstance(b, range):
+        inside = (a >= min(b)) & (a <= max(b)) if b else jnp.asarray(False)
+        return inside & ((a - b.start) % b.step == 0)
+    if isinstance(a, Tracer) and isinstance(b, set | frozenset | dict):
+        b = [key for key in b if isinstance(key, int | float)]
     if isinstance(b, list | tuple) and has_traced((a, *b)):
         same = [jnp.asarray(a is item) | jnp.all(jnp.asarray(a == item)) for item in b]
-        return functools.reduce(jnp.logical_or, same)
+        return functools.reduce(jnp.logical_or, same, jnp.asarray(False))
     return a in b
 
 
@@ -171,13 +198,22 @@ def lacks(a, b):
     return not_(contains(a, b))
 
 
+def isinstance_(x, kinds):
+    """What stands for a value of NumPy's is an instance of NumPy's types, too."""
+    if isinstance(x, kinds) or not (isinstance(x, Tracer) and is_numpys(x)):
+        return isinstance(x, kinds)
+    return issubclass(np.ndarray if x.ndim else x.dtype.type, kinds)
+
+
 def item(owner, index):
-    return prims.getitem.fn(owner, place_in(owner, index))
+    return prims.getitem.fn(owner, without_lists(owner, place_in(owner, index)))
 
 
 def update_item(owner, index, value):
     """`owner[index] = value`; the owner afterwards."""
-    index = place_in(owner, index)
+    index = without_lists(owner, place_in(owner, index))
+    if isinstance(owner, np.flatiter) and has_traced((index, value)):
+        raise no_flat()
     if isinstance(owner, Tracer) and is_callers(owner):
         raise StagingError(
             "A compiled function cannot change a NumPy array that it was given.",
@@ -252,6 +288,7 @@ PRIMS: dict[prims.Prim, Callable] = {
     prims.INERT_BUILTINS["bool"]: truth,
     prims.fstring: fstring,
     prims.INERT_BUILTINS["int"]: int_,
+    prims.INERT_BUILTINS["isinstance"]: isinstance_,
     prims.INERT_BUILTINS["range"]: range_,
     prims.COMPARE[ast.Is]: is_,
     prims.COMPARE[ast.IsNot]: is_not,
@@ -332,11 +369,24 @@ def extreme(python: Callable, of_two: Callable, of_array: Callable):
         items = list(args[0]) if len(args) == 1 and isinstance(args[0], list | tuple) else args
         if len(args) == 1 and isinstance(args[0], jax.Array) and args[0].ndim == 1:
             return of_array(args[0])
+        if len(args) == 1 and isinstance(args[0], list | tuple) and are_numbers(items):
+            return of_key(python, list(items), options.get("key"), of_two)
         if options or not has_traced(items):
             return python(*args, **options)
         return functools.reduce(of_two, items)
 
     return function
+
+
+def of_key(python: Callable, items: list, key, of_two: Callable):
+    """`max(items, key=key)` or `min`, of numbers."""
+    if key is None:
+        return functools.reduce(of_two, items)
+    keys = list(map_(key, items))
+    if not are_numbers(keys):
+        return python(items, key=key)
+    place = (jnp.argmax if python is max else jnp.argmin)(jnp.stack(keys))
+    return jnp.stack(items)[place]
 
 
 def truth_of_all(python: Callable, of_two: Callable):
@@ -371,11 +421,23 @@ def sum_(items, start=0):
 
 def sorted_(items, **options):
     items = list(items)
-    if options or not has_traced(items):
+    if not are_numbers(items):
         return sorted(items, **options)
-    return list(jnp.sort(jnp.stack(items)))
+    key = options.get("key")
+    keys = items if key is None else list(map_(key, items))
+    if not are_numbers(keys):
+        return sorted(items, **options)
+    return twins.ordered(items, keys, bool(options.get("reverse")))
 
 
+def are_numbers(items) -> bool:
+    """Are all items numbers, and one of them traced?"""
+    numbers = [type(v) in (int, float, bool) or getattr(v, "shape", None) == () for v in items]
+    return all(numbers) and has_traced(items)
+
+
+KINDS = (np.bool_, np.float16, np.float32, np.float64, np.int8, np.int16, np.int32, np.int64,
+         np.uint8, np.uint16, np.uint32, np.uint64, np.complex64, np.complex128)  # fmt: skip
 FUNCTIONS: dict[Any, Callable] = {
     zip: zip_,
     enumerate: enumerate_,
@@ -384,6 +446,8 @@ FUNCTIONS: dict[Any, Callable] = {
     next: next_,
     **{python: text_of(python) for python in (str, repr, format, ascii)},
     bool: truth,
+    complex: lambda *args: twins.complex_number(*args) if has_traced(args) else complex(*args),
+    **{kind: of_kind(kind) for kind in KINDS},
     int: int_,
     float: float_,
     map: map_,
@@ -398,8 +462,12 @@ FUNCTIONS: dict[Any, Callable] = {
 }
 
 
+def by_twin(f, args, named):
+    return twin(f, args, named)(*args, **named)
+
+
 for stacking in STACKING:
-    FUNCTIONS[stacking] = stack(stacking, lambda f, args, named: twin(f, args)(*args, **named))
+    FUNCTIONS[stacking] = stack(stacking, by_twin)
 
 
 def instead_of(f) -> Callable | None:
@@ -433,6 +501,8 @@ SPECIAL = {
 }
 
 
+NUMPYS = {"fix": jnp.trunc, "choose": twins.choose}
+"""Functions of NumPy's that JAX has by another name, or with other defaults."""
 RAISING = frozenset([
     getattr(math, name) for name in """
     acos acosh asin atanh cosh exp exp2 expm1 fmod gamma lgamma log log10 log1p log2 pow remainder
@@ -442,20 +512,35 @@ RAISING = frozenset([
 """Functions of `math` that raise an error where JAX's give nan or inf."""
 
 
-def refuse_raising(f, values) -> None:
-    """Refuse a function inside of a `try` that would raise an error for some data."""
+def is_maths(f) -> bool:
+    return getattr(f, "__module__", None) == "math"
+
+
+def note_raising(f, values) -> None:
+    """Note a function that would raise an error for some data, which a `try` around may catch."""
     if isinstance(f, types.BuiltinFunctionType) and f in RAISING and has_traced(values):
-        raise inside_try(user_line())
+        note_risk()
 
 
-def twin(f, values) -> Any:
+def twin(f, values, options=()) -> Any:
     """JAX's function of the same name, where a function of NumPy or `math` meets a traced array."""
-    return always_twin(f) if has_traced(values) else f
+    note_raising(f, values)
+    return twin_of(f, values, options) if has_traced(values) else f
+
+
+def twin_of(f, values, options) -> Any:
+    """JAX's function for one of NumPy's or `math` that is given these values and options."""
+    found = always_twin(f)
+    listed = any([isinstance(v, list | tuple) for v in values])
+    more = isinstance(f, np.ufunc) and len(values) > f.nin
+    if found is f or is_maths(f) or not (listed or more or options):
+        return found
+    return as_numpy_has(found, f)
 
 
 def call_twin(f, args, keywords):
     """The result of a function, or of JAX's in its place."""
-    found = twin(f, (*args, *keywords.values()))
+    found = twin(f, (*args, *keywords.values()), keywords)
     y = found(*args, **keywords)
     if found is f:
         return made_by(f, y)
@@ -468,8 +553,9 @@ def always_twin(f) -> Any:
     module = "numpy" if isinstance(f, np.ufunc) else getattr(f, "__module__", None)
     if module not in SPACES or isinstance(f, type | types.MethodType):
         return f
-    name = f.__name__
-    if module == "math" and name in SPECIAL:
-        return SPECIAL[name]
+    name: str = getattr(f, "__name__", "")
+    special = SPECIAL if module == "math" else NUMPYS
+    if name in special:
+        return special[name]
     found = getattr(SPACES[module], OTHER_NAMES.get(name, name), None)
     return f if found is None else found

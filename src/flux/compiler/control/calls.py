@@ -23,12 +23,13 @@ from flux.compiler.control.builtins import (
     call_twin,
     instead_of,
     message,
-    refuse_raising,
 )
-from flux.compiler.control.checks import none_inside_try
+from flux.compiler.control.checks import NoneInsideTry
 from flux.compiler.control.draws import refuse_draw
 from flux.compiler.control.iterators import not_spent
 from flux.compiler.control.loops import for_, while_
+from flux.compiler.control.managers import enter, leave
+from flux.compiler.control.methods import instead_of_method
 from flux.compiler.control.records import backwards
 from flux.compiler.control.unbound import bound
 from flux.compiler.control.written import (
@@ -93,7 +94,11 @@ def made(cls: type, args, keywords):
 
 def method(owner, name: str, /, *args, **keywords):
     refuse_method(owner, name, args)
-    y = call_(getattr(owner, name), *args, **keywords)
+    instead = instead_of_method(owner, name, args, keywords)
+    if instead is None:
+        y = call_(getattr(owner, name), *args, **keywords)
+    else:
+        y = call_(instead, owner, *args, **keywords)
     if isinstance(owner, jax.Array) and is_numpys(owner):
         note_numpys(y)
     return y
@@ -109,12 +114,10 @@ def is_written(filename: str) -> bool:
     return is_users(filename) or filename.startswith(ROOMS)
 
 
-def attempt(raised, error, fn, /, *args, **keywords):
-    """Call a function inside of a `try`."""
+def attempt(caught, raised, error, fn, /, *args, **keywords):
+    """Call a function inside of a `try`, or a `with`; `caught` if there are handlers."""
     instead = CONTROL.prims.get(fn) if isinstance(fn, Prim) else functools.partial(call_, fn)
-    if not raised:
-        refuse_raising(fn, args)
-    with none_inside_try():
+    with NoneInsideTry(caught):
         found = prims.attempt.fn(raised, error, instead or fn, *args, **keywords)
     refuse_catching(found[1])
     return found
@@ -183,7 +186,10 @@ CONTROL = Control(
         **PRIMS,
         **PRIMAL,
         prims.call_method: method,
-        prims.attempt: attempt,
+        prims.attempt: functools.partial(attempt, True),
+        prims.attempt_through: functools.partial(attempt, False),
+        prims.enter: enter,
+        prims.exit_: leave,
         prims.call_star: lambda f, args, keywords: call_(f, *args, **keywords),
         REVERSED: backwards,
     },

@@ -12,8 +12,8 @@ from flux.compiler.namespaces import is_users
 from flux.compiler.staging import is_of_making
 from flux.errors import FluxError, user_line
 
-__all__ = ["Checks", "Unreached", "collected", "current", "is_collecting",
-           "is_users_error", "none_inside_try"]  # fmt: skip
+__all__ = ["Checks", "NoneInsideTry", "Unreached", "collected", "current", "is_collecting",
+           "is_users_error", "note_risk", "risks_so_far"]  # fmt: skip
 
 LOCAL = threading.local()
 UNBOUND = NameError, UnboundLocalError
@@ -96,14 +96,33 @@ def collected():
         LOCAL.checks = before
 
 
-@contextmanager
-def none_inside_try():
-    """Refuse exceptions that only the data decide where the user's code would catch them."""
-    checks = current()
-    before = checks.code
-    yield
-    if checks.code is not before:
-        raise inside_try(user_line())
+class NoneInsideTry:
+    """Refuse exceptions that only the data decide where the user's code would catch them.
+
+    Attributes:
+        caught: there are handlers; then what may raise for some data is refused, too.
+    """
+
+    def __init__(self, caught: bool):
+        self.caught = caught
+
+    def __enter__(self):
+        self.checks, self.risks = current(), risks_so_far()
+        self.before = self.checks.code
+
+    def __exit__(self, kind, error, trace):
+        risky = self.caught and risks_so_far() > self.risks
+        if error is None and (risky or self.checks.code is not self.before):
+            raise inside_try(user_line())
+
+
+def note_risk() -> None:
+    """Note a function that raises an error for some data, where its compiled form gives nan."""
+    LOCAL.risks = risks_so_far() + 1
+
+
+def risks_so_far() -> int:
+    return getattr(LOCAL, "risks", 0)
 
 
 def is_users_error(error: BaseException) -> bool:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-__all__ = ["dist", "isclose", "largest", "log", "prod", "remainder", "smallest"]
+__all__ = [
+    "choose",
+    "complex_number",
+    "dist",
+    "isclose",
+    "largest",
+    "ordered",
+    "log",
+    "prod",
+    "remainder",
+    "smallest",
+]
 
 
 def log(x, *base):
@@ -57,6 +68,36 @@ def isclose(a, b, *, rel_tol=1e-9, abs_tol=0.0):
     gap = abs(jnp.subtract(a, b))
     near = gap <= jnp.maximum(rel_tol * jnp.maximum(abs(a), abs(b)), abs_tol)
     return jnp.equal(a, b) | (near & jnp.isfinite(gap))
+
+
+def complex_number(real, imag=0.0):
+    """`complex`.
+
+    >>> complex(complex_number(jnp.float32(1.0), 2.0))
+    (1+2j)
+    """
+    return real + 1j * imag
+
+
+def ordered(items, keys, reverse=False):
+    """`sorted` of numbers, by their keys; equals stay in their order, as there.
+
+    >>> [float(v) for v in ordered([jnp.float32(2.0), 1.0], [jnp.float32(2.0), 1.0], True)]
+    [2.0, 1.0]
+    """
+    row, marks = jnp.stack(items), jnp.stack(keys)
+    order = jnp.argsort(marks[::-1])[::-1] if reverse else jnp.argsort(marks)
+    count = len(items)
+    return [row[count - 1 - order[i] if reverse else order[i]] for i in range(count)]
+
+
+def choose(a, choices, out=None, mode="raise"):
+    """`np.choose`; as any index that the data decide, one out of range is clamped.
+
+    >>> choose(jnp.array([0, 1]), [jnp.array([1, 2]), jnp.array([3, 4])]).tolist()
+    [1, 4]
+    """
+    return jnp.choose(a, choices, out, "clip" if mode == "raise" else mode)
 
 
 def largest(items):

@@ -132,7 +132,7 @@ def function(site: Site, callee: Callable, /, *args, **keywords):
 
 def pair(site: Site, fn: Callable, /, *args, **keywords):
     """An operation of an augmented program, which returns its value and its pullback."""
-    attempts = site.prim is prims.attempt
+    attempts = site.prim in prims.ATTEMPTS
     site, callee, given = looked_at(site, args)
     before(site, callee, given, keywords)
     y, back = fn(*args, **keywords)
@@ -155,7 +155,7 @@ def after(site: Site, given: tuple, y: Any) -> None:
 
 def looked_at(site: Site, args: tuple) -> tuple[Site, Any, tuple]:
     """What an operation is, what it calls, and its arguments: those of the attempted one."""
-    if site.prim is prims.attempt:
+    if site.prim in prims.ATTEMPTS:
         fn = args[2]
         site = site._replace(prim=fn if isinstance(fn, Prim) else None)
         args = args[3:] if site.prim else args[2:]
@@ -209,10 +209,10 @@ def callee_of(frame) -> Any:
 
 OPERATORS = frozenset([*prims.BINARY.values(), *prims.INPLACE.values(), *prims.UNARY.values()])
 WATCHED = OPERATORS | {
-    prims.getitem, prims.update_item, prims.call_method, prims.call_star, prims.attempt,
+    prims.getitem, prims.update_item, prims.call_method, prims.call_star, *prims.ATTEMPTS,
 }  # fmt: skip
 INSTEAD: dict[Prim, Callable] = {
-    prims.attempt: attempted,
+    **dict.fromkeys(prims.ATTEMPTS, attempted),
 } | {
     prim: CONTROL.prims[prim]
     for prim in (

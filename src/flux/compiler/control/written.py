@@ -24,7 +24,7 @@ from flux.errors import NotDifferentiable, StagingError, user_line
 
 __all__ = ["block", "callers", "guard", "guard_adjoint", "is_callers", "is_numpys", "is_outside",
            "made_by", "note_numpys", "noting", "place_in", "refuse_in_place", "refuse_method",
-           "refuse_shared"]  # fmt: skip
+           "refuse_shared", "without_lists"]  # fmt: skip
 
 SHARED = "a NumPy array is changed in place here that others may see"
 LOCAL = threading.local()
@@ -91,6 +91,8 @@ METHODS = frozenset(
     """.split()
 )
 """Methods of NumPy's arrays that change them."""
+UNKNOWN = frozenset("fill put resize itemset partition".split())
+"""Those that arrays of JAX's do not have."""
 FUNCTIONS = frozenset([
     np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis,
     *[getattr(operator, n) for n in """setitem iadd isub imul itruediv ifloordiv imod ipow imatmul
@@ -110,14 +112,18 @@ def refuse_in_place(f, args: tuple, keywords: dict) -> None:
         changed = args[:1] if is_one_of(f, FUNCTIONS) else ()
     if keywords.get("out") is not None:
         changed = (*changed, keywords["out"])
+    numpys = getattr(f, "__module__", None) == "numpy" and changed[:1]
     for array in changed:
-        if must_stay(array, (*args, *keywords.values())):
+        if (numpys and isinstance(array, jax.Array)) or must_stay(
+            array, (*args, *keywords.values())
+        ):
             raise changes(getattr(f, "__name__", "a function"))
 
 
 def refuse_method(owner, name: str, args: tuple) -> None:
     """Refuse a method that would change an array of NumPy's where it is."""
-    if name in METHODS and must_stay(owner, args):
+    never = name in UNKNOWN and isinstance(owner, jax.Array)
+    if never or (name in METHODS and must_stay(owner, args)):
         raise changes(name)
 
 
@@ -157,6 +163,18 @@ def place_in(owner, index):
                 )
         axis += 1
     return index
+
+
+def without_lists(owner, index):
+    """An index of one of JAX's arrays, its lists as arrays."""
+    if not isinstance(owner, jax.Array):
+        return index
+    if isinstance(index, tuple) and any([isinstance(part, list) for part in index]):
+        return tuple([without_lists(owner, part) for part in index])
+    if not isinstance(index, list):
+        return index
+    traced = any([isinstance(part, Tracer) for part in jax.tree.leaves(index)])
+    return jnp.asarray(index) if traced else np.asarray(index, None if index else int)
 
 
 def is_one_of(f, functions) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import math
 
 import numpy as np
 
 from flux.ad.registry import AUGMENTED, inert
+from flux.ir import prims
 from flux.rules.numpy.forms import binary, like, refused, rule, unary
 from flux.rules.numpy.space import INEXACT, is_opaque, lost
 from flux.rules.operators import LOGARITHMS, absolute
@@ -182,3 +184,21 @@ def frexp(x):
 @like(np.i0)
 def i0(x):
     raise refused("`np.i0`", "Use jax.scipy.special.i0.")
+
+
+# -- operators between an array and a list ---------------------------------------------------------
+
+OPERATORS = {ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.Div: np.divide,
+             ast.Pow: np.power, ast.MatMult: np.matmul, ast.Mod: np.remainder,
+             ast.FloorDiv: np.floor_divide}  # fmt: skip
+
+
+def of_list(f):
+    """The rule of an operator between an array and a list of numbers: that of the ufunc `f`."""
+    return lambda a, b: AUGMENTED[f](a, b)
+
+
+for operator, f in OPERATORS.items():
+    for kind in (list, tuple):
+        AUGMENTED[prims.BINARY[operator], np.ndarray, kind] = of_list(f)
+        AUGMENTED[prims.BINARY[operator], kind, np.ndarray] = of_list(f)

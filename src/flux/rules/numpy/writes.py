@@ -21,9 +21,9 @@ from flux.ad.spaces import SPACES, Space, project
 from flux.errors import NotDifferentiable, user_line
 from flux.ir import prims
 from flux.ir.sharing import FRESH, VIEWS, is_kept, watch
-from flux.rules.numpy.forms import refused
+from flux.rules.numpy.forms import as_array, refused
 from flux.rules.numpy.indexing import has_arrays, whole
-from flux.rules.numpy.space import differs, project_array
+from flux.rules.numpy.space import apart, differs, of_items, project_array
 
 LOCAL = 3
 """References to an array that one variable of the caller holds, counted in a function that was
@@ -92,6 +92,7 @@ def update_item(y, index, value):
     gives = active and differs(value)
     last = written_last(y, index) if gives and has_arrays(index) else None
     value = value if gives else None
+    form = as_array(value)
 
     def back(ct, store):
         if ct is None or not active:
@@ -100,10 +101,15 @@ def update_item(y, index, value):
         part = None
         if gives:
             part = ct[index] if last is None else ct[index] * last
-            part = project(np.array(part), value)
+            part = given(value, project(np.array(part), form), store)
         return zeroed(ct, index, own), None, part
 
     return y, back
+
+
+def given(value, ct, store):
+    """The cotangent of what was written: an array or number, or a list or tuple of such."""
+    return apart(value, ct, store) if of_items(value) else ct
 
 
 def refuse_in_objects(y, value) -> None:
@@ -205,11 +211,12 @@ def added_in_place(prim, sign):
         total = fitted(prim, np.asarray(y + value if sign > 0 else y - value), y, value)
         active = differs(value)
         value = form_of(value) if isinstance(value, ndarray) else value
+        form = as_array(value)
 
         def back(ct, store):
             if ct is None or not active:
                 return ct, None
-            return ct, project(ct if sign > 0 else -ct, value)
+            return ct, given(value, project(ct if sign > 0 else -ct, form), store)
 
         return total, back
 
