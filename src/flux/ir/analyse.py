@@ -50,7 +50,10 @@ def prune(program: Program) -> None:
 
 def _prune_once(program: Program) -> bool:
     used: set[Operand | None] = {program.result}
+    joins = []
     for statement in walk(program.block):
+        if isinstance(statement, If | For | While):
+            joins.append(statement)
         used.update(inputs_of(statement))
         match statement:
             case For():
@@ -61,12 +64,12 @@ def _prune_once(program: Program) -> bool:
     # What a target takes is used only if the target is: look at yields by target.
     while True:
         more = set()
-        for statement in walk(program.block):
+        for statement in joins:
             if isinstance(statement, If):
                 for i, target in enumerate(statement.targets):
                     if target in used:
                         more.update((statement.then.yields[i], statement.orelse.yields[i]))
-            elif isinstance(statement, For | While):
+            else:
                 first = isinstance(statement, While)
                 for i, param in enumerate(statement.params):
                     if param in used or statement.targets[i] in used or (first and i == 0):
