@@ -36,6 +36,7 @@ from flux.compiler.control.records import (
     follow,
 )
 from flux.compiler.control.replay import Iteration, Replayed, keeping_loop, reverse
+from flux.compiler.control.scattered import known_numbers
 from flux.compiler.control.traces import state_of, traced
 from flux.compiler.control.unbound import begun, described, handed_on, join_flagged
 from flux.compiler.explain import tell
@@ -516,7 +517,7 @@ def rolled(body: Callable, items: Sequence, inits: tuple, region: Region) -> End
 
 def scanned(loop: ForLoop, kinds: list, columns: list, turned: bool, length: int) -> Ended:
     """A loop of known length."""
-    numbers = jnp.arange(length, dtype=jnp.int32)
+    numbers = known_numbers(length)
     ends = [slot.second for slot in loop.slots]
     next_outs = [ref.index if isinstance(ref, Out) else None for ref in ends]
     summed = {

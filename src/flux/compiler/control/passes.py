@@ -3,9 +3,9 @@
 *Hoisting*: a product in the body that the carried values do not enter (`x_t @ W`) is done for all
 iterations at once, before the loop, and what is the same in all of them is done once. *Collecting*:
 a carried sum of products (the gradient of a weight, `dW += x_t.T @ g_t`) is one product of what the
-loop collects, after it. *Recomputing*: what the reverse needs of an iteration is made again: by
-arithmetic from less than that, and from the carried values and the results of products where these
-take much less memory.
+loop collects, after it; so is a carried array to which each iteration adds a row (see `scattered`).
+*Recomputing*: what the reverse needs of an iteration is made again: by arithmetic from less than
+that, and from the carried values and the results of products where these take much less memory.
 
 `FLUX_PASSES` names those that are on (all by default: `hoist,collect,recompute`).
 """
@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import Literal
 
+from flux.compiler.control.scattered import Scattered, scattered
 from flux.compiler.control.silence import silent_equations
 
 __all__ = ["Body", "looped"]
@@ -440,10 +441,11 @@ def looped(
     sums: dict[int, list[Sum]] = {}
     if enabled("collect"):
         sums = collectable(body, summed)
+    written = written_by_rows(body, next_outs, early, sums) if enabled("collect") else {}
     extra: dict[Any, None] = {}
-    for part in [p for parts in sums.values() for p in parts]:
+    for part in [*[p for parts in sums.values() for p in parts], *written.values()]:
         extra.update(dict.fromkeys([v for v in part.inputs() if v not in early.known]))
-    kept = [i for i in range(len(init)) if i not in sums]
+    kept = [i for i in range(len(init)) if i not in sums and i not in written]
     saved = to_keep(body, early, y_outs)
     extra.update(dict.fromkeys([v for v in saved if v not in early.arrays]))
     given = {*early.arrays, *body.fixed, *body.carry}
@@ -476,8 +478,23 @@ def looped(
         for part in parts:
             total = total + part.total(values)
         found[i] = total.astype(init[i].dtype)
+    for i, part in written.items():
+        found[i] = part.added_to(init[i], values(part.term))
     columns = {v: values(v) for v in saved}
     return [found[i] for i in range(len(init))], Kept(body, columns, y_outs)
+
+
+def written_by_rows(
+    body: Body, next_outs: list[int | None], early: Early, sums: dict
+) -> dict[int, Scattered]:
+    """The carried arrays each row of which one iteration adds to, by place."""
+    found = {}
+    for place, out in enumerate(next_outs):
+        if out is not None and place not in sums and not isinstance(body.outs[out], Literal):
+            part = scattered(body, place, body.outs[out], early.arrays)
+            if part is not None and part.term in body.varying:
+                found[place] = part
+    return found
 
 
 def collectable(body: Body, summed: dict[int, int]) -> dict[int, list[Sum]]:
