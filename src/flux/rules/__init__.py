@@ -15,7 +15,16 @@ from flux.ir import sharing
 
 __all__ = ["load"]
 
-ALWAYS = ("operators", "containers", "iteration", "objects", "builtins", "math", "exceptions")
+ALWAYS = (
+    "operators",
+    "containers",
+    "iteration",
+    "objects",
+    "builtins",
+    "math",
+    "exceptions",
+    "reads",
+)
 LIBRARIES = ("numpy", "jax", "scipy", "scipy.special", "scipy.linalg", "scipy.sparse",
              "scipy.sparse.linalg", "scipy.fft", "scipy.signal", "scipy.integrate",
              "scipy.stats", "torch")  # fmt: skip

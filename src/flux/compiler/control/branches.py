@@ -91,8 +91,7 @@ class Branch:
         join.first_trace()
         values = self.side_values(self.sides[0])
         self.parts = [
-            (described if i in self.region.flagged else Join.describe)(join, value, self.path(i))
-            for i, value in enumerate(values)
+            self.kind_of_description(i)(join, value, self.path(i)) for i, value in enumerate(values)
         ]
         self.state.note(join)
         join.touched_first = self.state.journal.touched()
@@ -116,6 +115,11 @@ class Branch:
             for i, (known, value) in enumerate(zip(self.parts, values, strict=True))
         ]
         self.state.join(join)
+
+    def kind_of_description(self, place: int) -> Callable:
+        if place in self.region.records:
+            return Join.record
+        return described if place in self.region.flagged else Join.describe
 
     def kind_of_join(self, place: int) -> Callable:
         if place in self.region.records:

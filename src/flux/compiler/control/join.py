@@ -205,6 +205,7 @@ class Join:
         starts: of those, what they may be before the first iteration only.
         absent: the slots that the second side left empty.
         statics: the descriptions of arrays that come from outside.
+        recording: what is described belongs to a record, where reads stay the objects they are.
     """
 
     __constant__ = True
@@ -220,6 +221,7 @@ class Join:
         self.doubles: dict[int, tuple[Made, str, list]] = {}
         self.starts: dict[int, list] = {}
         self.statics: list[Static] = []
+        self.recording = False
         self.first_trace()
 
     def first_trace(self) -> None:
@@ -280,7 +282,7 @@ class Join:
 
         Where `carried`, all arrays and numbers do.
         """
-        value = whole(value)
+        value = value if self.recording else whole(value)
         if carried and (isinstance(value, ARRAYS) or type(value) in NUMBERS):
             return self.alone(value, path)
         key = (id(value), carried)
@@ -503,9 +505,17 @@ class Join:
                 return Made(shape, [self.or_zero(Static(part), path) for part in value])
         return known
 
+    def record(self, value, path: str):
+        """The description of what the reverse will need: it meets the very objects again."""
+        self.recording = True
+        try:
+            return self.describe(value, path)
+        finally:
+            self.recording = False
+
     def both(self, known, value, path: str):
         """The values of a record: each side keeps its own."""
-        return Both(known, self.describe(value, path), [], Static(None))
+        return Both(known, self.record(value, path), [], Static(None))
 
     def object_of(self, description, memo: dict[int, Any]):
         """The object that a description stands for; `None` if it was not built."""

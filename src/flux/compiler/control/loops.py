@@ -307,7 +307,7 @@ class Loop:
         self.state.join(join)
         ys = Join(self.region, join.known)
         ys.outs, ys.places, ys.trace, ys.side = join.outs, join.places, join.trace, "second"
-        self.ys = [ys.describe(value, "what the loop collects") for value in collect]
+        self.ys = [ys.record(value, "what the loop collects") for value in collect]
         self.inside = [
             (ys.memo.get((id(self.memo.get(id(made))), False)), ys.memo.get((id(value), False)))
             for _, made, value in join.links

@@ -443,8 +443,9 @@ def looped(
         sums = collectable(body, summed)
     written = written_by_rows(body, next_outs, early, sums) if enabled("collect") else {}
     extra: dict[Any, None] = {}
-    for part in [*[p for parts in sums.values() for p in parts], *written.values()]:
-        extra.update(dict.fromkeys([v for v in part.inputs() if v not in early.known]))
+    inputs = [v for parts in sums.values() for part in parts for v in part.inputs()]
+    inputs += [part.term for parts in written.values() for part in parts]
+    extra.update(dict.fromkeys([v for v in inputs if v not in early.known]))
     kept = [i for i in range(len(init)) if i not in sums and i not in written]
     saved = to_keep(body, early, y_outs)
     extra.update(dict.fromkeys([v for v in saved if v not in early.arrays]))
@@ -478,22 +479,24 @@ def looped(
         for part in parts:
             total = total + part.total(values)
         found[i] = total.astype(init[i].dtype)
-    for i, part in written.items():
-        found[i] = part.added_to(init[i], values(part.term))
+    for i, parts in written.items():
+        found[i] = init[i]
+        for part in parts:
+            found[i] = part.added_to(found[i], values(part.term))
     columns = {v: values(v) for v in saved}
     return [found[i] for i in range(len(init))], Kept(body, columns, y_outs)
 
 
 def written_by_rows(
     body: Body, next_outs: list[int | None], early: Early, sums: dict
-) -> dict[int, Scattered]:
-    """The carried arrays each row of which one iteration adds to, by place."""
+) -> dict[int, list[Scattered]]:
+    """The carried arrays to whose rows the iterations add, by place."""
     found = {}
     for place, out in enumerate(next_outs):
         if out is not None and place not in sums and not isinstance(body.outs[out], Literal):
-            part = scattered(body, place, body.outs[out], early.arrays)
-            if part is not None and part.term in body.varying:
-                found[place] = part
+            parts = scattered(body, place, body.outs[out], early.arrays)
+            if parts and all(part.term in body.varying for part in parts):
+                found[place] = parts
     return found
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.extend.core import Literal
 
 __all__ = ["Scattered", "known_numbers", "scattered"]
@@ -21,7 +22,7 @@ INTEGERS = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "neg": np.negative, "max": np.maximum,
     "min": np.minimum, "lt": np.less, "le": np.less_equal, "gt": np.greater, "eq": np.equal,
     "ge": np.greater_equal, "ne": np.not_equal, "and": np.logical_and, "or": np.logical_or,
-    "select_n": lambda test, a, b: np.where(test, b, a),
+    "select_n": lambda test, a, b: np.where(test, b, a), "convert_element_type": np.asarray,
 }  # fmt: skip
 """What is done with the number of an iteration to make an index of it."""
 SAME = frozenset(["broadcast_in_dim", "reshape", "expand_dims", "squeeze"])
@@ -35,29 +36,39 @@ def known_numbers(length: int):
 
 
 class Scattered(NamedTuple):
-    """What each iteration adds to one row of a carried array.
+    """What each iteration adds to one row of a carried array, or to a part of the row.
 
     Attributes:
         term: the variable that is added.
         axis: along which the rows lie.
-        order: the place of each row of `term` in the array.
+        order: the place of each row of `term` in the array; in equal steps, up or down.
+        corner: where the part of the row begins on each axis.
+        window: its size on each axis, 1 on that of the rows.
     """
 
     term: Any
     axis: int
     order: np.ndarray
-
-    def inputs(self) -> list:
-        return [self.term]
+    corner: tuple[int, ...]
+    window: tuple[int, ...]
 
     def added_to(self, array, terms):
-        """The array after the loop, of that before it and of the terms of all iterations."""
-        terms = terms[np.argsort(self.order)] if (np.diff(self.order) != 1).any() else terms
-        return array + jnp.moveaxis(terms, 0, self.axis)
+        """The array with the terms of all iterations added."""
+        axis, order = self.axis, self.order
+        step = int(order[1] - order[0]) if len(order) > 1 else 1
+        rows = (terms if step > 0 else terms[::-1]).reshape((len(order), *self.window))
+        shape = (*self.window[:axis], len(order), *self.window[axis + 1 :])
+        rows = jnp.moveaxis(rows, 0, axis).reshape(shape)
+        edges = [
+            (start, size - start - width, 0)
+            for start, size, width in zip(self.corner, array.shape, self.window, strict=True)
+        ]
+        edges[axis] = int(order.min()), int(array.shape[axis] - 1 - order.max()), abs(step) - 1
+        return array + lax.pad(rows, jnp.zeros((), rows.dtype), edges)
 
 
-def scattered(body, place: int, out, rows: dict) -> Scattered | None:
-    """How an iteration adds to a carried array; `None` if it does not write each row once.
+def scattered(body, place: int, out, rows: dict) -> list[Scattered]:
+    """How an iteration adds to a carried array; nothing if it does more than to add to rows.
 
     Args:
         body: the iteration.
@@ -65,27 +76,90 @@ def scattered(body, place: int, out, rows: dict) -> Scattered | None:
         out: the variable that is carried on.
         rows: arrays of what differs by iteration, by variable.
     """
-    start, write = body.carry[place], body.makers.get(out)
-    if body.uses.get(start, 0) != 2 or not is_of(write, "dynamic_update_slice"):
-        return None
+    found, start, array, uses = [], body.carry[place], out, 1
+    while array is not start:
+        write = body.makers.get(array)
+        if body.uses.get(array, 0) != uses or not is_of(write, *WRITES):
+            return []
+        array, (part, uses) = write.invars[0], WRITES[write.primitive.name](body, write, rows)
+        if part is None:
+            return []
+        found.append(part)
+    return found if body.uses.get(start, 0) == uses else []
+
+
+def written_row(body, write, rows: dict) -> tuple[Scattered | None, int]:
+    """What `dynamic_update_slice` adds to a row that was read before: two uses of the array."""
     array, update, *indices = write.invars
-    axes = [i for i, (a, b) in enumerate(zip(start.aval.shape, update.aval.shape, strict=True))
-            if a != b]  # fmt: skip
-    if array is not start or len(axes) != 1 or body.uses[out] != 1:
-        return None
-    (axis,) = axes
-    places, total = position(body, indices, axis, rows), body.makers.get(row_of(body, update))
-    if places is None or update.aval.shape[axis] != 1 or not is_of(total, "add", "add_any"):
-        return None
+    shape, window = array.aval.shape, update.aval.shape
+    axes = [i for i, size in enumerate(window) if size != shape[i]]
+    total = body.makers.get(row_of(body, update))
+    if len(axes) != 1 or not is_of(total, "add", "add_any"):
+        return None, 2
     for old, term in (total.invars, total.invars[::-1]):
         read = body.makers.get(row_of(body, old))
-        if is_of(read, "dynamic_slice") and read.invars[0] is start:
-            same = position(body, read.invars[1:], axis, rows)
-            shape = [n for i, n in enumerate(start.aval.shape) if i != axis]
-            once = sorted(places.tolist()) == list(range(start.aval.shape[axis]))
-            if once and np.array_equal(places, same) and list(term.aval.shape) == shape:
-                return Scattered(chosen(body, term, rows), axis, places)
-    return None
+        if is_of(read, "dynamic_slice") and read.invars[0] is array:
+            part = added_row(body, shape, window, indices, term, rows)
+            same = added_row(body, shape, window, read.invars[1:], term, rows)
+            if part and same and np.array_equal(part.order, same.order):
+                return part, 2
+    return None, 2
+
+
+def added_part(body, write, rows: dict) -> tuple[Scattered | None, int]:
+    """What `scatter-add` adds to a part of an array: one use of it."""
+    array, index, update = write.invars
+    numbers, shape = write.params["dimension_numbers"], array.aval.shape
+    kept = [i for i in range(len(shape)) if i not in numbers.inserted_window_dims]
+    if len(kept) != len(numbers.update_window_dims) or index.aval.ndim != 1:
+        return None, 1
+    if numbers.operand_batching_dims or len(kept) != update.aval.ndim:
+        return None, 1
+    window, indices = [1] * len(shape), [Literal(0, index.aval)] * len(shape)
+    for i, size in zip(kept, update.aval.shape, strict=True):
+        window[i] = size
+    places = zip(numbers.scatter_dims_to_operand_dims, items_of(body, index), strict=False)
+    for i, item in places:
+        indices[i] = item
+    return added_row(body, shape, tuple(window), indices, update, rows), 1
+
+
+WRITES = {"dynamic_update_slice": written_row, "scatter-add": added_part}
+
+
+def items_of(body, index) -> list:
+    """The items of a vector that is put together of single numbers."""
+    maker = body.makers.get(index)
+    if is_of(maker, "concatenate"):
+        return [item for part in maker.invars for item in items_of(body, part)]
+    return [maker.invars[0] if is_of(maker, *SAME) else index]
+
+
+def added_row(body, shape, window, indices: list, term, rows: dict) -> Scattered | None:
+    """What is added at `indices`, if one of them steps with the iterations, and none else does."""
+    axis, order, corner = None, np.zeros(0), [0] * len(shape)
+    for i, index in enumerate(indices):
+        numbers = numbers_of(body, index, rows)
+        if numbers is None:
+            return None
+        if numbers.ndim:
+            if axis is not None or window[i] != 1 or not are_steps(numbers, shape[i]):
+                return None
+            axis, order = i, numbers
+        else:
+            corner[i] = int(numbers)
+            if not 0 <= corner[i] <= shape[i] - window[i]:
+                return None
+    if axis is None or term.aval.size != np.prod(window):
+        return None
+    return Scattered(chosen(body, term, rows), axis, order, tuple(corner), tuple(window))
+
+
+def are_steps(places: np.ndarray, count: int) -> bool:
+    """Are these places of an axis of length `count`, one after the other in equal steps?"""
+    steps = np.diff(places)
+    inside = len(places) and 0 <= places.min() and places.max() < count
+    return bool(inside and (steps == steps[:1]).all() and steps[:1].all())
 
 
 def is_of(equation, *names: str) -> bool:
@@ -100,14 +174,6 @@ def row_of(body, var):
             return var
         var = maker.invars[0]
     return None
-
-
-def position(body, indices: list, axis: int, rows: dict) -> np.ndarray | None:
-    """The index along `axis` in all iterations, if it is known, and the others are 0."""
-    for i, index in enumerate(indices):
-        if i != axis and not (isinstance(index, Literal) and index.val == 0):
-            return None
-    return numbers_of(body, indices[axis], rows)
 
 
 def chosen(body, var, rows: dict):
@@ -130,6 +196,8 @@ def numbers_of(body, var, rows: dict) -> np.ndarray | None:
         return rows[var] if isinstance(rows[var], np.ndarray) else None
     maker = body.makers.get(var)
     if maker is None or var.aval.shape or maker.primitive.name not in INTEGERS:
+        return None
+    if var.aval.dtype.kind not in "ib":
         return None
     values = [numbers_of(body, v, rows) for v in maker.invars]
     if any(v is None for v in values):
