@@ -378,22 +378,31 @@ class Sharing:
         block.body = body
 
     def released(self, write: Call) -> list[Move]:
-        """Temporaries that hold the array and are not read again let it go."""
+        """Temporaries that hold the array and are not read again let it go.
+
+        Those that come later in a loop hold what they held in the round before.
+        """
         group = self.connected(self.root(write.args[0]))  # type: ignore[arg-type]
         time, path = self.places[id(write)]
         released = []
-        for var, (made, _) in self.made.items():
+        for var, (made, made_in) in self.made.items():
             if var not in self.sources:
                 continue
             root = self.root(var)
             held = root in group or (root in self.kept and var not in self.program.params)
-            if not held or made >= time or var in write.args:
+            before = made >= time
+            if (
+                not held
+                or var in write.args
+                or (before and not self.comes_again(path, (), made_in))
+            ):
                 continue
             if self.bases[var.base] > 1 or var.base in self.named:
                 continue
-            done = self.done.get(var)
+            done = None if before else self.done.get(var)
             if (done is None or path[: len(done)] != done) and not self.read_later(var, write):
-                self.done[var] = path
+                if not before:
+                    self.done[var] = path
                 name = f"{var.name}.released.{time}"
                 released.append(Move(Var(name, var.base, inert=True), Const(None), write.where))
         return released
