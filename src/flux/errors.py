@@ -351,6 +351,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("Linear", ["Bilinear", "Dense"])
     "; other libraries' `Linear` is `Dense` here."
     """
+    if name.startswith("__"):  # what Python and libraries ask of any module, often
+        return "."
     lower = {each.lower(): each for each in known}
     elsewhere = ELSEWHERE.get(name.lower().replace("_", ""), "").split()
     if set(elsewhere) & {*lower.values()}:

@@ -159,6 +159,20 @@ def an_array_of_numbers(x, y):
     return table
 
 
+def test_a_view_that_is_handed_on_after_the_last_write():
+    def thrown(x):
+        place, n = np.zeros(2), 0
+        while place[1] < 1:
+            place += x
+            n += 1
+        return place[0], n
+
+    x = np.array([0.5, 0.3], np.float32)
+    (place, n), (grad,) = flux.jit(lambda x: flux.withgradient(thrown, x))(x)
+    assert (place, n) == (2, 4)
+    assert grad.tolist() == [4, 0]
+
+
 @pytest.mark.parametrize("f", [a_view_of_another_shape, rows_of_a_table, an_array_of_numbers])
 def test_a_write_to_a_view_of_what_is_returned_is_refused(f):
     with pytest.raises(flux.StagingError, match="others may see"):

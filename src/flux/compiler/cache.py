@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,10 @@ def cache_folder() -> Path | None:
 
 @functools.cache
 def use_persistent_cache() -> None:
-    """Switch the cache on, unless the user has configured JAX's own."""
+    """Switch the cache on, unless the user has configured JAX's own.
+
+    JAX's warning of programs that XLA cannot write (`flux.compiler.heaps`) is not shown.
+    """
     folder = cache_folder()
     config: Any = jax.config  # JAX makes its attributes at run time
     if folder is None or config.jax_compilation_cache_dir:
@@ -36,5 +40,8 @@ def use_persistent_cache() -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
         return
+    warnings.filterwarnings(
+        "ignore", ".*compilation cache entry.*Multiple temp buffer", UserWarning
+    )
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)

@@ -3,6 +3,8 @@
 XLA asks for all of it as one block at each call. A block of more than 32 MiB goes back to the
 system when it is freed, and the next call has every page of it faulted in again, which is a quarter
 of the step of a small ResNet with 128 images; of smaller ones most stay with the process.
+
+XLA cannot write a program with several pieces to disk: such a one is compiled in every process.
 """
 
 from __future__ import annotations
@@ -14,8 +16,11 @@ from jax.extend.core import ClosedJaxpr, Jaxpr
 
 __all__ = ["bytes_of", "in_pieces", "programs_in"]
 
-PIECE = 8 << 20
-"""Bytes of a piece. An array is never divided: of a larger one XLA would print a warning."""
+PIECE = 30 << 20
+"""Bytes of a piece, as many as stay: a program that needs no more is kept on disk, too.
+
+An array is never divided: of a larger one XLA would print a warning.
+"""
 
 
 def in_pieces(traced: jax.stages.Traced) -> dict[str, int]:

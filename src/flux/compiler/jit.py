@@ -111,7 +111,8 @@ class Jitted:
         return self if instance is None else functools.partial(self, instance)
 
     def __repr__(self):
-        return f"jit({getattr(self.function, '__qualname__', self.function)!s})"
+        function = self.function
+        return f"jit({getattr(function, '__qualname__', type(function).__qualname__)})"
 
     def __copy__(self):
         return Jitted(self.function, self.donate, self.unroll)

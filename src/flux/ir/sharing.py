@@ -163,6 +163,8 @@ def _statements(block: Block):
 
 Path = tuple[tuple[int, int], ...]
 """Where a statement stands: the statements that hold it, with the side of a branch."""
+Keeper = tuple[int, Path, str]
+"""Who else may hold an array: since when, since which place, and in words."""
 
 
 class Sharing:
@@ -171,7 +173,7 @@ class Sharing:
     def __init__(self, program: Program, named: Collection[str]):
         self.program, self.named = program, named
         self.parent: dict[Var, Var] = {}
-        self.kept: dict[Var, str] = {}
+        self.kept: dict[Var, list[Keeper]] = {}
         self.made: dict[Var, tuple[int, Path]] = {}
         self.reads: dict[Var, list[tuple[int, Path, Where]]] = {}
         self.loops: dict[int, tuple[int, int]] = {}
@@ -208,7 +210,7 @@ class Sharing:
         if a is not b:
             self.parent[a] = b
             if a in self.kept:
-                self.kept.setdefault(b, self.kept[a])
+                self.kept.setdefault(b, []).extend(self.kept.pop(a))
 
     def part(self, whole: Operand | None, target: Var) -> None:
         """`target` may be a view of the array `whole`, or an item of the container `whole`."""
@@ -217,10 +219,10 @@ class Sharing:
         else:
             self.keep(target, "")
 
-    def keep(self, operand: Operand | None, text: str) -> None:
-        """Somebody else may hold what `operand` is."""
+    def keep(self, operand: Operand | None, text: str, since: int = 0, path: Path = ()) -> None:
+        """Somebody else may hold what `operand` is, from the time `since` on."""
         if isinstance(operand, Var):
-            self.kept.setdefault(self.root(operand), text)
+            self.kept.setdefault(self.root(operand), []).append((since, path, text))
 
     def define(self, var: Var, path: Path) -> None:
         self.made[var] = self.clock, path
@@ -262,9 +264,9 @@ class Sharing:
         elif effect == "unknown":
             text = f"line {call.where.line} may keep it"
             for operand in inputs_of(call):
-                self.keep(operand, text)
+                self.keep(operand, text, self.clock, path)
             for target in targets:
-                self.keep(target, text)
+                self.keep(target, text, self.clock, path)
 
     def effect(self, call: Call) -> str:
         """What the result of a call may be, if the call keeps none of its arguments.
@@ -376,22 +378,31 @@ class Sharing:
         block.body = body
 
     def released(self, write: Call) -> list[Move]:
-        """Temporaries that hold the array and are not read again let it go."""
+        """Temporaries that hold the array and are not read again let it go.
+
+        Those that come later in a loop hold what they held in the round before.
+        """
         group = self.connected(self.root(write.args[0]))  # type: ignore[arg-type]
         time, path = self.places[id(write)]
         released = []
-        for var, (made, _) in self.made.items():
+        for var, (made, made_in) in self.made.items():
             if var not in self.sources:
                 continue
             root = self.root(var)
             held = root in group or (root in self.kept and var not in self.program.params)
-            if not held or made >= time or var in write.args:
+            before = made >= time
+            if (
+                not held
+                or var in write.args
+                or (before and not self.comes_again(path, (), made_in))
+            ):
                 continue
             if self.bases[var.base] > 1 or var.base in self.named:
                 continue
-            done = self.done.get(var)
+            done = None if before else self.done.get(var)
             if (done is None or path[: len(done)] != done) and not self.read_later(var, write):
-                self.done[var] = path
+                if not before:
+                    self.done[var] = path
                 name = f"{var.name}.released.{time}"
                 released.append(Move(Var(name, var.base, inert=True), Const(None), write.where))
         return released
@@ -413,16 +424,25 @@ class Sharing:
         certain = {self.root(var) for var in self.arrays}
         for whole, part in self.items:
             if self.root(part) is own and self.root(whole) not in certain:
-                return self.kept.get(self.root(whole), "what it was read from")
+                return self.keeper(self.root(whole), write) or "what it was read from"
         group = self.connected(own)
         for root in group:
-            if root in self.kept:
-                return self.kept[root]
+            text = self.keeper(root, write)
+            if text is not None:
+                return text
         for var in self.made:
             if self.root(var) in group and var not in write.targets:
                 where = self.read_later(var, write)
                 if where is not None:
                     return f"line {where.line} reads the array under another name"
+        return None
+
+    def keeper(self, root: Var, write: Call) -> str | None:
+        """Who may hold the array when it is written to; who gets it later sees the new one."""
+        time, path = self.places[id(write)]
+        for since, kept_in, text in self.kept.get(root, ()):
+            if since < time or self.comes_again(path, (), kept_in):
+                return text
         return None
 
     def connected(self, own: Var) -> set[Var]:

@@ -15,7 +15,7 @@ from flux.compiler import jit
 from flux.errors import ArgumentError, FluxError, brief, user_line
 from flux.optim.inject import flattened
 from flux.optim.parameters import Parameter, parameters
-from flux.optim.rule import Rule, as_transform, check_hyper, check_rule
+from flux.optim.rule import Rule, as_transform, check_hyper, check_rule, rule_text
 
 __all__ = ["Optimiser", "adjust", "apply_gradients", "freeze", "setup", "thaw", "update"]
 
@@ -68,7 +68,9 @@ class Optimiser:
 
     def __repr__(self):
         frozen = f", {len(self.frozen)} frozen" if self.frozen else ""
-        return f"Optimiser({self.rule!r}, {len(self.names)} arrays{frozen}{self.adjusted()})"
+        return (
+            f"Optimiser({rule_text(self.rule)}, {len(self.names)} arrays{frozen}{self.adjusted()})"
+        )
 
     def adjusted(self) -> str:
         """What is no longer as the rule has it: `, now lr=0.1`."""
@@ -229,7 +231,7 @@ def adjust(opt: Optimiser, lr: float | None = None, **hyper: Any) -> None:
         if not any(key in state.hyperparams for state in states):
             names = sorted({name for state in states for name in state.hyperparams})
             raise FluxError(
-                f"{opt.rule!r} has no hyperparameter `{key}`; "
+                f"{rule_text(opt.rule)} has no hyperparameter `{key}`; "
                 f"it has {', '.join(names) or 'none that can be changed'}."
             )
         if callable(value) or isinstance(value, str | bool):

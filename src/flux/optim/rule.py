@@ -12,7 +12,7 @@ import optax
 from flux.errors import ArgumentError, brief, user_line
 from flux.optim.inject import flattened, injected
 
-__all__ = ["OptimiserChain", "Rule", "as_transform", "rule"]
+__all__ = ["OptimiserChain", "Rule", "as_transform", "rule", "rule_text"]
 
 P = ParamSpec("P")
 NOT_NEGATIVE = ("lr", "eps", "decay", "delta", "omega")
@@ -123,6 +123,19 @@ def check_hyper(name: str, key: str, value) -> None:
             )
 
 
+def rule_text(rule) -> str:
+    """How a rule prints; a transformation of optax, by the function that made it.
+
+    >>> rule_text(optax.clip_by_global_norm(1.0))
+    'optax.clip_by_global_norm'
+    """
+    made = getattr(getattr(rule, "update", None), "__qualname__", "")
+    if isinstance(rule, optax.GradientTransformation) and "<locals>" in made:
+        library = rule.update.__module__.partition(".")[0]
+        return f"{library}.{made.partition('.<locals>')[0]}"
+    return repr(rule)
+
+
 class OptimiserChain:
     """Rules in sequence: each changes the gradient for the next.
 
@@ -139,7 +152,7 @@ class OptimiserChain:
         self.rules = rules
 
     def __repr__(self):
-        return f"{type(self).__name__}({', '.join(map(repr, self.rules))})"
+        return f"{type(self).__name__}({', '.join(map(rule_text, self.rules))})"
 
     def __eq__(self, other):
         return type(self) is type(other) and vars(self)["rules"] == vars(other)["rules"]

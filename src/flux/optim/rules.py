@@ -15,7 +15,7 @@ import optax
 from flux.errors import ArgumentError, check_integer, user_line
 from flux.optim import papers
 from flux.optim.inject import wide
-from flux.optim.rule import OptimiserChain, as_transform, rule
+from flux.optim.rule import OptimiserChain, as_transform, rule, rule_text
 
 __all__ = [
     "AMSGrad", "AccumGrad", "AdaBelief", "AdaDelta", "AdaGrad", "AdaMax", "Adam", "AdamW",
@@ -296,7 +296,7 @@ class AccumGrad(OptimiserChain):
         self.n = check_integer("AccumGrad", "n", n, least=1)
 
     def __repr__(self):
-        return f"AccumGrad({', '.join(map(repr, (self.n, *self.rules)))})"
+        return f"AccumGrad({', '.join(map(rule_text, (self.n, *self.rules)))})"
 
     def __eq__(self, other):
         return super().__eq__(other) and self.n == other.n

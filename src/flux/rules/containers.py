@@ -63,10 +63,10 @@ def tuple_(*items):
 
 @augments(prims.list_)
 def list_(*items):
-    made = list(items)
+    made, count = list(items), len(items)  # nothing else: who holds an item, forbids to change it
 
     def back(ct, store):
-        return tuple([store.take(made, i) for i in range(len(items))])
+        return tuple([store.take(made, i) for i in range(count)])
 
     return made, back
 
@@ -76,12 +76,13 @@ def dict_(*pairs):
     made = {}
     for i in range(0, len(pairs), 2):
         made[pairs[i]] = pairs[i + 1]
+    keys = pairs[::2]
 
     def back(ct, store):
         cts = []
-        for i in range(0, len(pairs), 2):
-            later = pairs[i] in pairs[i + 2 :: 2]
-            cts = [*cts, None, None if later else store.take(made, pairs[i])]
+        for i in range(len(keys)):
+            later = keys[i] in keys[i + 1 :]
+            cts = [*cts, None, None if later else store.take(made, keys[i])]
         return tuple(cts)
 
     return made, back

@@ -139,7 +139,8 @@ class State:
             return keys, known, [undefined]
         thing = self.journal.things[place]
         where = self.region.where
-        what = f"The {type(thing).__name__} {self.journal.paths[place].strip()}".rstrip()
+        path = self.journal.paths[place].strip().removeprefix("captured ")
+        what = f"The {type(thing).__name__} {path}".rstrip()
         raise StagingError(
             f"{what} gets other items, keys or attributes on one path than on another, and only "
             "the data decide which.",

@@ -85,12 +85,15 @@ class Refused(StagingError):
     """A second derivative that is not covered."""
 
 
-def refuse(what: str) -> NoReturn:
+BOUND = "Give the loop a known bound: `for _ in range(n)` with `break`."
+
+
+def refuse(what: str, hint: str = BOUND) -> NoReturn:
     raise Refused(
         "In a compiled program, a derivative of a derivative through a loop of unknown length "
         f"cannot go through {what}.",
         where=user_line(),
-        hint="Give the loop a known bound: `for _ in range(n)` with `break`.",
+        hint=hint,
     )
 
 
@@ -312,7 +315,12 @@ class Outer:
 def find_again(f) -> Callable | None:
     """The augmented form of a pullback that is differentiated forwards."""
     if isinstance(f, Outer):
-        refuse("the pullback of a gradient, as `flux.pushforward` of a gradient does")
+        refuse(
+            "the pullback of a gradient, as `flux.pushforward` of a gradient does",
+            "Take the gradient of its product with the direction, "
+            "`flux.grad(lambda x: np.sum(flux.grad(f)(x) * direction))`; or give the loop a known "
+            "bound.",
+        )
     if not isinstance(f, Again):
         return None
 

@@ -56,7 +56,7 @@ def refuse_shared(x, text: str, holders: int) -> None:
         return
     if x.dtype.kind not in "fc" and text.startswith("the caller"):
         return
-    raise shared(text)
+    raise shared(f"{text}, or the reverse pass has kept it" if holders else text)
 
 
 def shared(text: str) -> NotDifferentiable:
