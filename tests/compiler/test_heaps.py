@@ -3,20 +3,24 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from flux.compiler.heaps import in_pieces
 
 
-def products(x):
+def products(x, count):
     wave = x
-    for _ in range(14):  # each is kept for the gradient: 1 MiB
+    for _ in range(count):  # each is kept for the gradient, so is its sine
         wave = jnp.sin(wave @ x)
     return jnp.sum(wave)
 
 
-def test_a_program_of_a_piece_can_be_written_to_disk():
-    x = np.ones((512, 512), np.float32)
-    traced = jax.jit(jax.grad(products)).trace(x)
+@pytest.mark.parametrize(("side", "count", "divided"), [(512, 14, 0), (512, 40, 1), (2048, 4, 0)])
+def test_only_programs_of_much_memory_in_small_arrays_are_divided(side, count, divided):
+    x = np.ones((side, side), np.float32)
+    traced = jax.jit(jax.grad(products), static_argnums=1).trace(x, count)
     compiled = traced.lower().compile(compiler_options=in_pieces(traced))
+    assert len(in_pieces(traced)) == divided
     assert compiled.memory_analysis().temp_size_in_bytes > 8 << 20
-    assert compiled.runtime_executable().serialize()
+    if not divided:  # it can be written to disk
+        assert compiled.runtime_executable().serialize()

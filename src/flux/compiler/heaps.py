@@ -2,9 +2,10 @@
 
 XLA asks for all of it as one block at each call. A block of more than 32 MiB goes back to the
 system when it is freed, and the next call has every page of it faulted in again, which is a quarter
-of the step of a small ResNet with 128 images; of smaller ones most stay with the process.
+of the step of a small ResNet with 128 images. Of small pieces most stay with the process.
 
-XLA cannot write a program with several pieces to disk: such a one is compiled in every process.
+XLA cannot write a program with several pieces to disk: such a one is compiled in every process. So
+programs that need little, and those whose arrays are large themselves, have one block.
 """
 
 from __future__ import annotations
@@ -12,32 +13,46 @@ from __future__ import annotations
 import math
 
 import jax
-from jax.extend.core import ClosedJaxpr, Jaxpr
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 __all__ = ["bytes_of", "in_pieces", "programs_in"]
 
-PIECE = 30 << 20
-"""Bytes of a piece, as many as stay: a program that needs no more is kept on disk, too.
-
-An array is never divided: of a larger one XLA would print a warning.
-"""
+LITTLE, PIECE, LARGE = 32_700_000, 8 << 20, 12 << 20
+"""Bytes: of a block that stays with the process, of a piece, of an array that is not divided."""
 
 
 def in_pieces(traced: jax.stages.Traced) -> dict[str, int]:
     """How XLA is to compile a program: the options that divide its memory."""
     if jax.default_backend() != "cpu":
         return {}
-    size = largest(traced.jaxpr)
-    return {"xla_multiheap_size_constraint_per_heap": max(PIECE, size + size // 4)}
+    peak, largest = memory_of(traced.jaxpr)
+    if peak <= LITTLE or largest > LARGE:
+        return {}
+    return {"xla_multiheap_size_constraint_per_heap": max(PIECE, largest + largest // 4)}
 
 
-def largest(closed: ClosedJaxpr) -> int:
-    """Bytes of the largest array that a program makes."""
-    found = 0
-    for equation in closed.jaxpr.eqns:
-        sizes = [bytes_of(variable.aval) for variable in equation.outvars]
-        found = max([found, *sizes, *map(largest, programs_in(equation))])
-    return found
+def memory_of(closed: ClosedJaxpr) -> tuple[int, int]:
+    """About how many bytes a program needs at once, and how many its largest array has.
+
+    XLA needs less: what it makes in one go with something else is counted here.
+    """
+    equations, last = closed.jaxpr.eqns, {}
+    for i, equation in enumerate(equations):
+        last.update({v: i for v in equation.invars if not isinstance(v, Literal)})
+    last.update({v: len(equations) for v in closed.jaxpr.outvars if not isinstance(v, Literal)})
+    live = peak = largest = 0
+    ending: dict[int, int] = {}
+    for i, equation in enumerate(equations):
+        sizes = [bytes_of(v.aval) for v in equation.outvars]
+        inner = [memory_of(program) for program in programs_in(equation)]
+        live += sum(sizes)
+        peak = max(peak, live + max([inside for inside, _ in inner], default=0))
+        largest = max([largest, *sizes, *[size for _, size in inner]])
+        for v, size in zip(equation.outvars, sizes, strict=True):
+            end = last.get(v, i)
+            ending[end] = ending.get(end, 0) + size
+        live -= ending.pop(i, 0)
+    return peak, largest
 
 
 def bytes_of(aval) -> int:
