@@ -182,9 +182,11 @@ class Program:
             words = words or text
         return places, paths, words
 
-    def is_current(self) -> bool:
-        """Are the modules and classes that it has read as they were?"""
-        return all([known.is_current() for known in self.surroundings])
+    def is_current(self, nodes) -> bool:
+        """Are the modules and classes that it has read as they were, and not given here?"""
+        given = frozenset(map(id, nodes))
+        return all([known.apart.isdisjoint(given) and known.is_current()
+                    for known in self.surroundings])  # fmt: skip
 
     def explain(self, leaves) -> None:
         avals = tuple([jax.typeof(leaf) for leaf in leaves])
