@@ -309,3 +309,53 @@ def test_threads_see_no_traced_arrays():
     assert long(X) == 103
     thread.join()
     assert seen == [4.0] * 10
+
+
+def test_a_number_that_changes_its_type_is_an_input_still():
+    box = Model()
+
+    def scaled(x):
+        return x * box.steps
+
+    compiled = flux.jit(scaled)
+    for value in (1.0, 2.0, 3.0, 4, 5, 2.5, np.float32(6.0)):
+        box.steps = value
+        assert float(compiled(X)) == 3 * value
+
+
+def test_an_attribute_that_hides_an_inherited_one_is_seen():
+    class Base:
+        scale = 2.0
+
+        def __call__(self, x):
+            return x * self.scale
+
+    class Derived(Base):
+        pass
+
+    derived = Derived()
+    compiled = flux.jit(lambda x: derived(x))
+    assert float(compiled(X)) == 6
+    Derived.scale = 5.0
+    assert float(compiled(X)) == 15
+    Derived.__call__ = lambda self, x: x * 7.0
+    assert float(compiled(X)) == 21
+    del Derived.__call__, Derived.scale
+    assert float(compiled(X)) == 6
+
+
+SHARED = SimpleNamespace(rows=np.ones(2, np.float32))
+
+
+class OfShared:
+    def changed(self, x, box):
+        box.rows = box.rows + x
+        return (SHARED.rows * x).sum()
+
+
+def test_an_object_of_a_module_that_a_later_call_is_given_is_one_object():
+    compiled = flux.jit(OfShared().changed)
+    for shared in (False, True, False, True):
+        SHARED.rows = np.ones(2, np.float32)
+        box = SHARED if shared else SimpleNamespace(rows=np.ones(2, np.float32))
+        assert float(compiled(X, box)) == (24 if shared else 6)

@@ -230,3 +230,13 @@ def test_an_array_that_was_made_one_of_jaxs_may_be_written_to():
     x = np.asarray([3.0, 1.0], np.float32)
     assert flux.jit(f)(x) == 14
     assert flux.jit(lambda x: flux.gradient(f, x)[0])(x).tolist() == [7, 3]
+
+
+def test_a_list_of_places_is_written_to_an_array_of_numpy():
+    def f(x):
+        y = np.zeros(3)
+        y[[0, 2]] = [x[0] * 2, x[1]]
+        return y
+
+    x = np.array([3.0, 4.0], np.float32)
+    assert np.array_equal(flux.jit(f)(x), f(x))

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
+from scipy.special import gamma, logsumexp
 
 import flux
 from flux.ad.check import check_rule
@@ -281,3 +283,56 @@ def test_a_loop_of_writes_fills_one_array():
 
     flux.gradient(f, np.ones(50))
     assert len(set(seen)) == 1
+
+
+def of_rows(x):
+    rows, total = [], 0.0
+    for i in range(3):
+        rows.append([x[i] * x[i + 1], 1.0])
+        total = total + np.sum(np.array(rows) ** 2) + np.sin(rows)[i, 0]
+    return total
+
+
+def of_what_was_written(x):
+    y, value, index = np.ones((2, 2)), [[x[0], x[1]], [x[2], 1.0]], [1, 0]
+    y[index] = value
+    y += value
+    value[0][0], value[1], index[0] = 3, (x[3], 2), 0
+    y[:] += value
+    value.append(7)
+    return np.sum(y**3)
+
+
+def of_an_index(x):
+    index = [0, 1]
+    y = x[index] * x[np.array(index), ...]
+    index[0] = 5
+    index.append(2)
+    return np.sum(y * [x[4], 2.0])
+
+
+def of_jax_and_scipy(x):
+    parts = [x[0] * x[1], x[1]]
+    y = np.asarray(jnp.stack(parts)) * gamma(parts)
+    parts.reverse()
+    parts.append(x[2])
+    z = logsumexp(parts)
+    parts.clear()
+    return np.sum(y) + z
+
+
+def of_torch(x):
+    parts = [x[0] * x[1], x[1]]
+    y = torch.tensor(parts, dtype=torch.float64)
+    z = [y[0] * y[1], y[1]]
+    total = torch.stack(z)
+    parts[0], z[1] = 3, y[0]
+    parts.append(x[2])
+    return (total**2).sum().item()
+
+
+@pytest.mark.parametrize("f", [of_rows, of_what_was_written, of_an_index, of_jax_and_scipy,
+                               of_torch])  # fmt: skip
+def test_a_list_may_change_after_a_library_has_taken_it_for_an_array(f):
+    with jax.enable_x64(True):
+        check_rule(f, 0.5 + X / 4)

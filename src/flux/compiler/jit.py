@@ -126,7 +126,7 @@ class Jitted:
             return self.watched(root)
         for program in self.programs:
             found = program.gather(root)
-            if found is not None and program.is_current():
+            if found is not None and program.is_current(found[1]):
                 if program is not self.programs[0] and not is_collecting():
                     self.first(program)
                 try:

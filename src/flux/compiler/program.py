@@ -114,7 +114,6 @@ class Program:
         plan: the structure of its calls.
         gather: of the plan.
         compiled: JAX's function of the plan's leaves; `None` before the first run.
-        size: the bytes of the leaves that it was made for; for larger ones it is made anew.
         constant: the keys of places that are part of the program if they can be.
         given: the `id`s of the caller's containers, while it runs for the first time.
     """
@@ -125,14 +124,11 @@ class Program:
         self.gather = plan.gather
         self.avals: tuple = ()
         self.compiled: Callable | None = None
-        self.size = 0
         self.donates = donate
         self.surroundings: list[Surroundings] = []
 
     def trace(self, *leaves):
         """Run the function on a copy of its arguments, with `leaves` in the places of arrays."""
-        if self.compiled and size_of(leaves) > self.size:
-            raise Outgrown
         if os.environ.get("FLUX_EXPLAIN"):
             self.explain(leaves)
         with in_place(self.plan):
@@ -186,9 +182,11 @@ class Program:
             words = words or text
         return places, paths, words
 
-    def is_current(self) -> bool:
-        """Are the modules and classes that it has read as they were?"""
-        return all([known.is_current() for known in self.surroundings])
+    def is_current(self, nodes) -> bool:
+        """Are the modules and classes that it has read as they were, and not given here?"""
+        given = frozenset(map(id, nodes))
+        return all([known.apart.isdisjoint(given) and known.is_current()
+                    for known in self.surroundings])  # fmt: skip
 
     def explain(self, leaves) -> None:
         avals = tuple([jax.typeof(leaf) for leaf in leaves])
@@ -210,10 +208,19 @@ class Program:
         return jax.jit(self.trace).trace(*leaves)
 
     def compile(self, leaves) -> Callable:
-        """Make JAX's function, which knows by now what the program needs."""
-        self.compiled, self.size = None, size_of(leaves)
-        body = self.trace  # one object: what JAX has traced, it knows by identity
+        """Make JAX's function, which knows by now what the program needs.
+
+        For larger leaves than these it raises `Outgrown`.
+        """
+        size = None
+
+        def body(*leaves):  # a new one: JAX knows by it what it has traced
+            if size is not None and size_of(leaves) > size:
+                raise Outgrown
+            return self.trace(*leaves)
+
         traced, arrays = jax.jit(body).trace(*leaves), []
+        size = size_of(traced.jaxpr.in_avals)
         if self.donates:  # the program may reuse the memory of the inputs that it writes over
             written = traced.out_info.overwritten
             arrays = [i for i in written if is_callers(self.plan.leaves[i])]

@@ -11,6 +11,8 @@ import importlib.util
 import sys
 
 from flux.ad.api import BEFORE_USE
+from flux.ad.lists import on_copies
+from flux.ad.registry import AUGMENTED
 from flux.ir import sharing
 
 __all__ = ["load"]
@@ -30,6 +32,7 @@ LIBRARIES = ("numpy", "jax", "scipy", "scipy.special", "scipy.linalg", "scipy.sp
              "scipy.stats", "torch")  # fmt: skip
 LAST = ("arrayapi",)
 """Of any library that implements a standard: asked after those that have rules of their own."""
+TAKE_LISTS = ("numpy", "scipy")
 loaded: set[str] = set()
 
 
@@ -38,8 +41,21 @@ def load() -> None:
     for name in (*ALWAYS, *LIBRARIES, *LAST):
         if name not in loaded and (name not in LIBRARIES or name in sys.modules):
             loaded.add(name)
+            before = set(AUGMENTED)
             if importlib.util.find_spec(f"flux.rules.{name}"):
                 importlib.import_module(f"flux.rules.{name}")
+            for f in AUGMENTED.keys() - before:
+                if takes_lists(f):
+                    AUGMENTED[f] = on_copies(AUGMENTED[f])
+
+
+def takes_lists(f) -> bool:
+    """Is `f` a function or method of a library that takes lists for arrays?"""
+    owner = getattr(f, "__objclass__", None) or getattr(f, "__self__", None)
+    if any([type(part).__name__ == "ufunc" for part in (f, owner)]):
+        return True
+    module = getattr(f, "__module__", None) or getattr(owner, "__module__", None) or ""
+    return module.startswith(TAKE_LISTS) and not module.startswith("numpy.random")
 
 
 BEFORE_USE.append(load)

@@ -224,6 +224,7 @@ def update_item(owner, index, value):
         owner = changeable(owner, has_traced((index, value)))
     if isinstance(owner, jax.Array):
         refuse_shared(owner)
+        index = without_lists(owner, index)
         if isinstance(index, Tracer) and index.dtype == bool and index.shape == owner.shape:
             return jnp.where(index, value, owner).astype(owner.dtype)
         return owner.at[index].set(value)

@@ -78,6 +78,7 @@ class Surroundings:
         constant: the keys of places that are part of the program if they can be.
 
     Attributes:
+        apart: the `id`s of things that no call may be given: they are constants here.
         names: of the functions that ran, and all names in their code.
         values: by the key of a place, the place and its value.
         things: mutable things that these reach.
@@ -87,6 +88,7 @@ class Surroundings:
 
     def __init__(self, plan: Plan, copies: list, given: Set[int] = frozenset(), constant=()):
         self.plan, self.given, self.constant = plan, given, constant
+        self.apart: frozenset[int] = frozenset()
         self.names: set[str] = set()
         self.classes: list[type] = []
         self.values: dict[tuple, tuple[Place, Any]] = {}
@@ -173,8 +175,10 @@ class Surroundings:
             self.classes.append(base)
             covered = self.covered(base)
             for name, value in list(vars(base).items()):
-                if not name.startswith("__") and name not in covered:
+                if name not in covered and counts(name, value):
                     self.add(Place(base, name), value, name)
+            for name in inherited(base) - covered:  # an assignment would hide the inherited one
+                self.values[id(base), name] = Place(base, name), MISSING
 
     def visit(self, place: Place, value, only: str | None) -> None:
         """Note the mutable things that a value reaches."""
@@ -216,9 +220,13 @@ class Surroundings:
         self.values = {
             key: entry
             for key, entry in self.values.items()
-            if not isinstance(entry[0].space, type) or entry[0].name in self.names
+            if not isinstance(entry[0].space, type) or self.names_it(entry[0].name)
         }
-        self.things = [t for t in self.things if t.only is None or t.only in self.names]
+        self.things = [t for t in self.things if t.only is None or self.names_it(t.only)]
+
+    def names_it(self, name: str) -> bool:
+        """Does a function name an attribute, or Python by itself?"""
+        return name in self.names or is_special(name)
 
     def settle(self, works: bool = True) -> None:
         """The trace is over; `works` says whether without an exception.
@@ -238,6 +246,7 @@ class Surroundings:
         if changed is not None and works:
             raise changes_once(changed)
         self.seen, self.given = {}, frozenset()
+        self.apart = frozenset([id(t.value) for t in self.things if t.place is not None])
 
     def written(self) -> dict[tuple, tuple[Place, str | None]]:
         """Places of which the trace has changed arrays and numbers only."""
@@ -296,7 +305,10 @@ class Surroundings:
 
     def restore(self) -> None:
         for (space, name), value in self.values.values():
-            if value is MISSING:
+            if value is MISSING and not isinstance(space, dict):
+                if name in vars(space):
+                    delattr(space, name)
+            elif value is MISSING:
                 space.pop(name, None)
             elif isinstance(space, dict):
                 space[name] = value
@@ -360,6 +372,21 @@ def is_library(value) -> bool:
         return not is_users_class(value)
     value = value.__func__ if isinstance(value, MethodType) else value
     return type(value) is FunctionType and not is_users(value.__code__.co_filename)
+
+
+def is_special(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")
+
+
+def inherited(cls: type) -> set[str]:
+    """The names that a class of the user's has from others of the user's."""
+    bases = [vars(base) for base in cls.__mro__[1:] if is_users_class(base)]
+    return {n for base in bases for n in base if counts(n, base[n])} - vars(cls).keys()
+
+
+def counts(name: str, value) -> bool:
+    """Is an attribute of a class the user's, and not one that every class has?"""
+    return not is_special(name) or type(value) is FunctionType
 
 
 def is_users_class(cls: type) -> bool:

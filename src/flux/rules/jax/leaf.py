@@ -17,6 +17,7 @@ import numpy as np
 from jax.tree_util import tree_flatten, tree_unflatten
 
 from flux.ad.cotangents import dense, deposit
+from flux.ad.lists import has_lists, with_copies
 from flux.ad.registry import inert
 from flux.ad.runtime import nothing
 from flux.ad.spaces import project
@@ -225,6 +226,12 @@ class Leaf:
         self.records: dict[Any, Record | None] = {}
 
     def __call__(self, *args, **keywords):
+        if has_lists(args) or (keywords and has_lists(keywords.values())):
+            return with_copies(self.of, args, keywords)
+        return self.of(*args, **keywords)
+
+    def of(self, *args, **keywords):
+        """The same, of arguments that stay as they are."""
         count = len(args) + len(keywords)
         leaves, treedef = tree_flatten((args, keywords))
         static, key, moving = sorted_out(leaves)

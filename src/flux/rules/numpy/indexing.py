@@ -31,8 +31,7 @@ def getitem(x, index):
     if x.dtype.kind not in "fc":
         return x[index], nothing(2) if x.dtype.kind not in "OV" else no_read(x)
     form = Form(x.shape, x.dtype)
-    if isinstance(index, ndarray):
-        index = index.copy()
+    index = as_it_is(index)
 
     def back(ct, store):
         if ct is None:
@@ -40,6 +39,15 @@ def getitem(x, index):
         return Indexed(form, index, dense(ct)), None
 
     return x[index], back
+
+
+def as_it_is(index):
+    """An index whose arrays and lists nobody else can change."""
+    if isinstance(index, ndarray):
+        return index.copy()
+    if type(index) is list or type(index) is tuple:
+        return type(index)([as_it_is(part) for part in index])
+    return index
 
 
 def no_read(x):
@@ -129,7 +137,7 @@ def scatter_again(like, reads):
 SCATTER[Form] = scatter
 AUGMENTED[scatter] = scatter_again
 registry.INDEXERS[ndarray] = getitem
-inert(has_arrays, is_mask)
+inert(as_it_is, has_arrays, is_mask)
 
 
 @like(np.take, ndarray.take)

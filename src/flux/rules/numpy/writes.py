@@ -15,6 +15,7 @@ from numpy import ndarray
 
 from flux.ad.cotangents import dense
 from flux.ad.indexed import Form, form_of
+from flux.ad.lists import copied, hand_on
 from flux.ad.registry import AUGMENTED, inert
 from flux.ad.runtime import call, carries
 from flux.ad.spaces import SPACES, Space, project
@@ -22,7 +23,7 @@ from flux.errors import NotDifferentiable, user_line
 from flux.ir import prims
 from flux.ir.sharing import FRESH, VIEWS, is_kept, watch
 from flux.rules.numpy.forms import as_array, refused
-from flux.rules.numpy.indexing import has_arrays, whole
+from flux.rules.numpy.indexing import as_it_is, has_arrays, whole
 from flux.rules.numpy.space import apart, differs, of_items, project_array
 
 LOCAL = 3
@@ -85,6 +86,8 @@ def update_item(y, index, value):
         return AUGMENTED[prims.update_item, type(value)](y, index, value)
     refuse_kept(y)
     refuse_in_objects(y, value)
+    pairs: list = []
+    value, index = copied(value, pairs), as_it_is(index)
     if getrefcount(y) > LOCAL + 1 or shares_base(y):
         y = y.copy()
     y[index] = value
@@ -101,15 +104,21 @@ def update_item(y, index, value):
         part = None
         if gives:
             part = ct[index] if last is None else ct[index] * last
-            part = given(value, project(np.array(part), form), store)
+            part = given(value, pairs, project(np.array(part), form), store)
         return zeroed(ct, index, own), None, part
 
     return y, back
 
 
-def given(value, ct, store):
-    """The cotangent of what was written: an array or number, or a list or tuple of such."""
-    return apart(value, ct, store) if of_items(value) else ct
+def given(value, pairs, ct, store):
+    """The cotangent of what was written: an array or number, or a list or tuple of such.
+
+    `value` is a copy with copies of the lists in it; `pairs` has each, with the original.
+    """
+    part = apart(value, ct, store) if of_items(value) else ct
+    for copy, original in pairs:
+        hand_on(copy, original, store)
+    return part
 
 
 def refuse_in_objects(y, value) -> None:
@@ -210,13 +219,15 @@ def added_in_place(prim, sign):
         refuse_kept(y)
         total = fitted(prim, np.asarray(y + value if sign > 0 else y - value), y, value)
         active = differs(value)
+        pairs: list = []
+        value = copied(value, pairs)
         value = form_of(value) if isinstance(value, ndarray) else value
         form = as_array(value)
 
         def back(ct, store):
             if ct is None or not active:
                 return ct, None
-            return ct, given(value, project(ct if sign > 0 else -ct, form), store)
+            return ct, given(value, pairs, project(ct if sign > 0 else -ct, form), store)
 
         return total, back
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from flux.ad import registry
+from flux.ad.lists import on_copies
 from flux.ad.registry import AUGMENTED, augments, inert
 from flux.ad.spaces import project
 from flux.ir import prims
@@ -119,12 +120,21 @@ def from_numpy(array):
 
 
 def made(function, data, options):
+    y, inner = MADE(function, data, **options)
+    return y, lambda ct, store: inner(ct, store)[1:]
+
+
+def made_of(function, data, **options):
     y = function(data, **options)
 
     def back(ct, store):
-        return (None if ct is None else apart(data, ct, store), *[None for _ in options])
+        part = None if ct is None else apart(data, ct, store)
+        return (None, part, *[None for _ in options])
 
     return y, back
+
+
+MADE = on_copies(made_of)
 
 
 def numpy(x, **options):
