@@ -100,7 +100,7 @@ def check(seed: int, second: bool = False, kind: str = "program") -> str:
     return second_derivative(f, seed, text) if second else "right"
 
 
-def check_compiled(seed: int, kind: str = "program") -> str:
+def check_compiled(seed: int, kind: str = "program", second: bool = False) -> str:
     """The same outcomes for value and gradient of a compiled program next to eager ones."""
     text = text_of(seed, kind, compiled=True)
     try:
@@ -121,6 +121,30 @@ def check_compiled(seed: int, kind: str = "program") -> str:
     for a, b in zip(numbers, (value, value, *grads), strict=True):
         close = math.isclose(a, b, rel_tol=1e-7, abs_tol=1e-10)
         assert close, report(seed, text, f"compiled {numbers}, eager {value}, {grads}")
+    return compiled_second(f, args, seed, text) if second else "right"
+
+
+def compiled_second(f, args: list, seed: int, text: str) -> str:
+    """The second derivative of a compiled program next to the eager one."""
+
+    def slopes(x, y):
+        return sum(flux.gradient(f, x, y))
+
+    try:
+        wanted = flux.gradient(slopes, *POINT)
+    except flux.NotDifferentiable:
+        return "refused"
+    with jax.enable_x64(True):
+        try:
+            found = flux.jit(lambda x, y: flux.gradient(slopes, x, y))(*args)
+        except (flux.StagingError, flux.NotDifferentiable):
+            return "refused"
+        except Exception as error:
+            note = f"second derivative: {type(error).__name__}: {error}"
+            raise AssertionError(report(seed, text, note)) from error
+    for a, b in zip(map(float, found), wanted, strict=True):
+        close = math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9) or not math.isfinite(b)
+        assert close, report(seed, text, f"second derivative: compiled {found}, eager {wanted}")
     return "right"
 
 
