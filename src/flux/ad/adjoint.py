@@ -98,6 +98,20 @@ class Plan:
     kept: dict[Var, Var] = field(default_factory=dict)
 
 
+def sided_variables(program: Program) -> set[Var]:
+    """The variables that hold something else for each side of a branch: the records of sides."""
+    found: set[Var] = set()
+    for statement in walk(program.block):
+        if isinstance(statement, If):
+            found.update(statement.records)
+        elif isinstance(statement, Call) and any([statement.fn is side for side in SIDES]):
+            found.update([v for v in statement.args[:1] if isinstance(v, Var)])
+    return found
+
+
+SIDES = (*prims.TAKE_SIDE.values(), *prims.UNPACK_SIDE.values())
+
+
 class Adjoint:
     """The adjoint of one program.
 
@@ -113,8 +127,7 @@ class Adjoint:
         self.counts: dict[str, int] = {}
         self.bases: dict[str, str] = {}
         self.lazy: set[Operand] = set()
-        branches = [s for s in walk(program.block) if isinstance(s, If)]
-        self.sided = {var for node in branches for var in node.records}
+        self.sided = sided_variables(program)
         self.names = set(program.names)
         self.plan = Plan()
         block, plan = self.augment(program.block)

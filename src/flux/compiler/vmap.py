@@ -267,6 +267,7 @@ def augmented(mapped: Mapped, *args):
         examples.result, examples.outs = description(join, result, "the result", carried=True)
         arrays = [resolve(slot.first, join.outs, slot.kind) for slot in examples.outs]
         record = Join(REGION, journal.known)
+        record.recording = True
         examples.record, examples.kept = description(record, (back, one, result), "the pullback")
         return arrays, [resolve(slot.first, record.outs, slot.kind) for slot in examples.kept]
 

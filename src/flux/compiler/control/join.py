@@ -302,6 +302,8 @@ class Join:
             return self.statics[-1]
         if id(value) in self.known:
             return Static(value)
+        if isinstance(self.known, Known) and self.known.slots(value):
+            return Static(value)
         if type(value) is Either:
             first = self.describe(value.first, path, carried)
             second = self.describe(value.second, path, carried)

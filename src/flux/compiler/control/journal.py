@@ -113,6 +113,16 @@ class Known(dict):
         super().__init__({id(thing): thing for thing in journal.things})
         self.journal = journal
 
+    def slots(self, value) -> bool:
+        """Is `value` a dict in which a store keeps the cotangents of an object?
+
+        They are what they are: a derivative of a derivative knows them by their `id`.
+        """
+        if type(value) is not dict:
+            return False
+        stores = [thing for thing in self.journal.things if isinstance(thing, Store)]
+        return any([value is part for store in stores for part in store.slots.values()])
+
     def references(self, thing) -> int:
         """How many references to a thing the journal holds."""
         if id(thing) not in self:
