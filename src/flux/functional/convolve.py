@@ -1,8 +1,8 @@
 """Convolution of JAX arrays: three bilinear functions, each the adjoint of the others.
 
 `convolved` makes places of positions, `spread` takes it back in the input, `weighed` in the weight.
-On a CPU windows over few channels are gone through in tiles, and those over some channels make two
-neighbours at once, which is faster than XLA's way (`bench/convolutions.py` measures all).
+On a CPU windows over few channels are gone through in tiles, which is faster than XLA's way
+(`bench/convolutions.py` measures both).
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ __all__ = ["convolved", "spread", "weighed"]
 
 FEW = 8, 32
 """Input channels, and output channels, up to which tiles are faster."""
-SOME = 16
-"""Channels, of input and output, up to which XLA is faster at two neighbouring places together."""
 
 
 def convolved(x, weight, geometry, groups, /):
@@ -28,8 +26,6 @@ def convolved(x, weight, geometry, groups, /):
     if _has_few(geometry, x.dtype, groups) and weight.shape[-1] <= FEW[1]:
         tiling = tiling_of(geometry)
         return _to_places(unfold_tiles(x, tiling) @ band_of(weight, tiling), tiling)
-    if _has_some(geometry, weight.shape, x.dtype, groups):
-        return _in_pairs(_made_once(x), weight, geometry)
     return _by_xla(_made_once(x), weight, geometry, groups)
 
 
@@ -38,10 +34,6 @@ def spread(y, weight, geometry, groups, /):
     if _has_few(geometry, y.dtype, groups):
         tiling = tiling_of(geometry)
         return fold_tiles(_to_runs(y, tiling) @ band_of(weight, tiling).T, tiling)
-    if _has_some(geometry, weight.shape, y.dtype, groups) and max(geometry.stride) == 1:
-        axes = tuple(range(weight.ndim - 2))
-        turned = jnp.swapaxes(jnp.flip(weight, axes), -1, -2)
-        return _in_pairs(y, turned, _turned(geometry, y.shape))
     return _adjoint_by_xla(y, weight, geometry, groups)
 
 
@@ -89,12 +81,6 @@ def _has_few(geometry: Geometry, dtype, groups: int) -> bool:
 
 
 @nograd
-def _has_some(geometry: Geometry, weight, dtype, groups: int) -> bool:
-    some = groups == 1 and max(weight[-2:]) <= SOME and geometry.window[-1] > 1
-    return some and on_cpu() and jnp.issubdtype(dtype, jnp.floating)
-
-
-@nograd
 def on_cpu() -> bool:
     """Do arrays live on a CPU where nothing else is said?"""
     return jax.default_backend() == "cpu"
@@ -129,42 +115,6 @@ def _to_runs(y, tiling):
     extra = tiling.runs * tiling.together - tiling.geometry.places[-1]
     edges = [(0, 0)] * (y.ndim - 2) + [(0, extra), (0, 0)]
     return jnp.pad(y, edges).reshape((-1, tiling.together * y.shape[-1]))
-
-
-# -- in pairs ------------------------------------------------------------------------------------
-
-
-def _in_pairs(x, weight, geometry):
-    """Two neighbours along the last axis are made at once, as if they were channels of one place.
-
-    The windows of both are one that is wider, in which each has zeros where only the other reads.
-    """
-    tiling = tiling_of(geometry)
-    out = tiling.together * weight.shape[-1]
-    wide = band_of(weight, tiling).reshape((*geometry.window[:-1], tiling.width, -1, out))
-    lo, reach = geometry.pads[-1][0], (tiling.runs - 1) * tiling.step + tiling.width
-    rows = lax.conv_general_dilated(
-        x,
-        wide,
-        (*geometry.stride[:-1], tiling.step),
-        [*_pads(geometry)[:-1], (lo, reach - geometry.shape[-2] - lo)],
-        rhs_dilation=(*geometry.dilation[:-1], 1),
-        dimension_numbers=_layout(len(geometry.window)),
-    )
-    return _to_places(rows, tiling)
-
-
-@nograd
-def _turned(geometry: Geometry, shape) -> Geometry:
-    """How the turned window moves over the places, of `shape`, to make the positions again."""
-    positions = geometry.shape[1:-1]
-    pads = [
-        (span - lo, n + lo - places)
-        for n, places, (lo, _), span in zip(
-            positions, geometry.places, geometry.pads, _spans(geometry), strict=True
-        )
-    ]
-    return geometry._replace(shape=tuple(shape), pads=tuple(pads), places=tuple(positions))
 
 
 # -- by XLA --------------------------------------------------------------------------------------

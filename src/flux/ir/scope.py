@@ -9,6 +9,7 @@ from flux.ir.source import FunctionNode
 
 __all__ = ["Scope", "assigned_names", "free_names", "item_owners", "scope_of"]
 
+LEAVES = ast.Name, ast.Constant, ast.expr_context, ast.operator, ast.cmpop
 COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 NESTED = ast.FunctionDef | ast.Lambda | ast.AsyncFunctionDef
 
@@ -119,29 +120,34 @@ def _is_bare_super(call: ast.Call) -> bool:
     return isinstance(call.func, ast.Name) and call.func.id == "super" and not call.args
 
 
-def _own_nodes(body: list, skip_comprehension_targets: bool = True) -> Iterator[ast.AST]:
+def _own_nodes(body: list, skip_comprehension_targets: bool = True) -> list[ast.AST]:
     """All nodes of the statements, except those inside nested functions and classes.
 
     The targets of a comprehension belong to the comprehension; a walrus inside belongs here.
     """
-    for node in body:
-        yield node
+    found: list[ast.AST] = []
+    waiting = body[::-1]
+    while waiting:
+        node = waiting.pop()
+        found.append(node)
+        if isinstance(node, LEAVES):
+            continue
         if isinstance(node, NESTED):
-            args = node.args
-            yield from _own_nodes(getattr(node, "decorator_list", []))
-            defaults = [*args.defaults, *(d for d in args.kw_defaults if d)]
-            yield from _own_nodes(defaults, skip_comprehension_targets)
+            found += _own_nodes(getattr(node, "decorator_list", []))
+            parts = [*node.args.defaults, *(d for d in node.args.kw_defaults if d)]
         elif isinstance(node, COMPREHENSIONS):
             parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
             for generator in node.generators:
                 parts += [generator.iter, *generator.ifs]
                 if not skip_comprehension_targets:
                     parts.append(generator.target)
-            yield from _own_nodes(parts, skip_comprehension_targets)
         elif isinstance(node, ast.ClassDef):
-            yield from _own_nodes([*node.bases, *node.decorator_list])
+            found += _own_nodes([*node.bases, *node.decorator_list])
+            continue
         else:
-            yield from _own_nodes(list(ast.iter_child_nodes(node)), skip_comprehension_targets)
+            parts = list(ast.iter_child_nodes(node))
+        waiting += parts[::-1]
+    return found
 
 
 def _nested_functions(body: list) -> Iterator[FunctionNode]:

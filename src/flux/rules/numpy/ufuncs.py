@@ -19,11 +19,14 @@ LN2, LN10 = math.log(2), math.log(10)
 
 
 def tanh_part(ct, y):
-    """`ct * (1 - y * y)`, in one array beside the result."""
-    slope = -y
-    slope *= y
-    slope += 1
-    return ct * slope
+    """`ct * (1 - y * y)`, in one array if it can be."""
+    part = -y
+    part *= y
+    part += 1
+    if type(ct) is np.ndarray and ct.dtype == part.dtype and ct.shape == part.shape:
+        part *= ct
+        return part
+    return ct * part
 
 
 unary(np.negative, lambda ct, y: -ct, of="y")
