@@ -11,7 +11,10 @@ from collections.abc import Callable
 
 from flux.ad.registry import inert
 
-__all__ = ["copied", "hand_on", "has_lists", "on_copies", "with_copies"]
+__all__ = ["copied", "hand_on", "has_lists", "is_on_copies", "on_copies", "with_copies"]
+
+ON_COPIES: set[Callable] = set()
+"""The augmented forms that are on copies already."""
 
 
 def on_copies(rule: Callable) -> Callable:
@@ -22,7 +25,12 @@ def on_copies(rule: Callable) -> Callable:
             return with_copies(rule, args, options)
         return rule(*args, **options)
 
+    ON_COPIES.add(augmented)
     return augmented
+
+
+def is_on_copies(rule: Callable) -> bool:
+    return rule in ON_COPIES
 
 
 def with_copies(rule: Callable, args: tuple, options: dict):

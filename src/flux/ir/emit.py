@@ -369,7 +369,10 @@ def _annotated(node: ast.FunctionDef, filename: str, suffix: str) -> str:
                     write(n.orelse, indent + "    ")
             else:
                 first, *rest = ast.unparse(n).splitlines()
-                lines.append(f"{indent}{first}{comment(n.lineno)}")
+                said = comment(n.lineno)
+                if isinstance(n, ast.Return) and said == f"  # {first}":
+                    said = ""  # it says the same
+                lines.append(f"{indent}{first}{said}")
                 lines.extend(indent + line for line in rest)
 
     shown.add(node.lineno)

@@ -11,7 +11,7 @@ import importlib.util
 import sys
 
 from flux.ad.api import BEFORE_USE
-from flux.ad.lists import on_copies
+from flux.ad.lists import is_on_copies, on_copies
 from flux.ad.registry import AUGMENTED
 from flux.ir import sharing
 
@@ -41,12 +41,11 @@ def load() -> None:
     for name in (*ALWAYS, *LIBRARIES, *LAST):
         if name not in loaded and (name not in LIBRARIES or name in sys.modules):
             loaded.add(name)
-            before = set(AUGMENTED)
             if importlib.util.find_spec(f"flux.rules.{name}"):
                 importlib.import_module(f"flux.rules.{name}")
-            for f in AUGMENTED.keys() - before:
-                if takes_lists(f):
-                    AUGMENTED[f] = on_copies(AUGMENTED[f])
+            for f, rule in AUGMENTED.items():
+                if takes_lists(f) and not is_on_copies(rule):
+                    AUGMENTED[f] = on_copies(rule)
 
 
 def takes_lists(f) -> bool:
