@@ -87,7 +87,7 @@ def test_a_scheduled_pair_and_a_scheduled_clip():
 
 
 def compiled(caplog):
-    return "Compiling jit(body)" in caplog.text
+    return "Compiling jit(trace)" in caplog.text
 
 
 def test_following_and_adjusting_compile_nothing_again(caplog):

@@ -1,8 +1,8 @@
 """The memory that a compiled program works in, on a CPU: in pieces that the process can keep.
 
 XLA asks for all of it as one block at each call. A block of more than 32 MiB goes back to the
-system when it is freed, and the next call has every page of it faulted in again, which is a quarter
-of the step of a small ResNet with 128 images. Of small pieces most stay with the process.
+system when it is freed, and the next call has every page of it faulted in again. Of small pieces
+most stay with the process.
 
 XLA cannot write a program with several pieces to disk: such a one is compiled in every process. So
 programs that need little, and those whose arrays are large themselves, have one block.

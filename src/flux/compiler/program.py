@@ -214,18 +214,18 @@ class Program:
         """
         size = None
 
-        def body(*leaves):  # a new one: JAX knows by it what it has traced
+        def trace(*leaves):  # a new one: JAX knows by it what it has traced
             if size is not None and size_of(leaves) > size:
                 raise Outgrown
             return self.trace(*leaves)
 
-        traced, arrays = jax.jit(body).trace(*leaves), []
+        traced, arrays = jax.jit(trace).trace(*leaves), []
         size = size_of(traced.jaxpr.in_avals)
         if self.donates:  # the program may reuse the memory of the inputs that it writes over
             written = traced.out_info.overwritten
             arrays = [i for i in written if is_callers(self.plan.leaves[i])]
         pieces = in_pieces(traced)
-        self.compiled = jax.jit(body, donate_argnums=arrays, compiler_options=pieces)
+        self.compiled = jax.jit(trace, donate_argnums=arrays, compiler_options=pieces)
         return self.compiled
 
 

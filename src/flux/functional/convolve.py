@@ -90,9 +90,9 @@ def _made_once(x):
     """`x`, of which XLA's fusion believes that it is too expensive to be made a second time.
 
     The adjoint in the weight reads `x` transposed. On a CPU, XLA writes whatever elementwise made
-    `x` (a normalisation, an activation) into this transposition again, which takes five times as
-    long as to transpose what is there. Quotients it does not repeat: this is one by 1, of which
-    only the machine's compiler, which comes later, sees that it is 1.
+    `x` (a normalisation, an activation) into this transposition again, and then reads it entry by
+    entry. Quotients it does not repeat: this is one by 1, of which only the machine's compiler,
+    which comes later, sees that it is 1.
     """
     if not on_cpu() or not jnp.issubdtype(x.dtype, jnp.floating):
         return x

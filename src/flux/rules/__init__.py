@@ -11,22 +11,14 @@ import importlib.util
 import sys
 
 from flux.ad.api import BEFORE_USE
-from flux.ad.lists import is_on_copies, on_copies
 from flux.ad.registry import AUGMENTED
 from flux.ir import sharing
+from flux.rules.lists import on_copies
 
 __all__ = ["load"]
 
-ALWAYS = (
-    "operators",
-    "containers",
-    "iteration",
-    "objects",
-    "builtins",
-    "math",
-    "exceptions",
-    "reads",
-)
+ALWAYS = ("operators", "containers", "iteration", "objects", "builtins", "math", "exceptions",
+          "reads")  # fmt: skip
 LIBRARIES = ("numpy", "jax", "scipy", "scipy.special", "scipy.linalg", "scipy.sparse",
              "scipy.sparse.linalg", "scipy.fft", "scipy.signal", "scipy.integrate",
              "scipy.stats", "torch")  # fmt: skip
@@ -44,7 +36,7 @@ def load() -> None:
             if importlib.util.find_spec(f"flux.rules.{name}"):
                 importlib.import_module(f"flux.rules.{name}")
             for f, rule in AUGMENTED.items():
-                if takes_lists(f) and not is_on_copies(rule):
+                if takes_lists(f):
                     AUGMENTED[f] = on_copies(rule)
 
 

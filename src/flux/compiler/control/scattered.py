@@ -192,10 +192,12 @@ def numbers_of(body, var, rows: dict) -> np.ndarray | None:
     """The values of an integer variable in all iterations; `None` if they are not known."""
     if isinstance(var, Literal):
         return np.asarray(var.val)
+    if var.aval.shape:
+        return None
     if var in rows:
         return rows[var] if isinstance(rows[var], np.ndarray) else None
     maker = body.makers.get(var)
-    if maker is None or var.aval.shape or maker.primitive.name not in INTEGERS:
+    if maker is None or maker.primitive.name not in INTEGERS:
         return None
     if var.aval.dtype.kind not in "ib":
         return None

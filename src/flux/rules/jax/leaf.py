@@ -17,7 +17,6 @@ import numpy as np
 from jax.tree_util import tree_flatten, tree_unflatten
 
 from flux.ad.cotangents import dense, deposit
-from flux.ad.lists import has_lists, with_copies
 from flux.ad.registry import inert
 from flux.ad.runtime import nothing
 from flux.ad.spaces import project
@@ -25,6 +24,7 @@ from flux.rules.captured import captured_arrays, with_captured
 from flux.rules.foreign import refuse_foreign
 from flux.rules.jax.space import ARRAYS, ArrayImpl, is_inexact
 from flux.rules.jax.trees import leaf_cotangents
+from flux.rules.lists import applied
 
 __all__ = ["Leaf", "Pull", "is_own"]
 
@@ -226,9 +226,7 @@ class Leaf:
         self.records: dict[Any, Record | None] = {}
 
     def __call__(self, *args, **keywords):
-        if has_lists(args) or (keywords and has_lists(keywords.values())):
-            return with_copies(self.of, args, keywords)
-        return self.of(*args, **keywords)
+        return applied(self.of, args, keywords)
 
     def of(self, *args, **keywords):
         """The same, of arguments that stay as they are."""

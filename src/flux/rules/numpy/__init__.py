@@ -25,8 +25,8 @@ HEAP = 1 << 24
 
 A gradient frees all its records at its end. Of a heap whose top is free, glibc keeps as much as
 twice the largest block that was ever mapped and freed, and gives the rest back: the next gradient
-would have every page of its records faulted in again, which takes a fifth of its time for arrays
-of some 100 kB. Programs that have dropped one large array do not suffer from this; now none does.
+would have every page of its records faulted in again. Programs that have dropped one large array do
+not suffer from this; now none does.
 """
 
 np.empty(HEAP, np.uint8)

@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from flux.ad import registry
-from flux.ad.lists import on_copies
 from flux.ad.registry import AUGMENTED, augments, inert
 from flux.ad.spaces import project
 from flux.ir import prims
 from flux.rules.captured import captured_arrays
+from flux.rules.lists import on_copies
 from flux.rules.numpy.space import apart
 from flux.rules.torch.leaf import Leaf
 from flux.rules.torch.space import RULES, refused

@@ -18,13 +18,13 @@ from torch import Tensor
 from torch.autograd.graph import get_gradient_edge
 
 from flux.ad.cotangents import dense, deposit
-from flux.ad.lists import has_lists, with_copies
 from flux.ad.registry import AUGMENTED, inert
 from flux.ad.runtime import nothing
 from flux.ad.unknown import Unknown
 from flux.errors import NotDifferentiable, user_line
 from flux.rules.captured import captured_arrays
 from flux.rules.foreign import refuse_foreign
+from flux.rules.lists import applied
 from flux.rules.torch.space import is_inexact, refused
 
 __all__ = ["Leaf"]
@@ -328,9 +328,7 @@ class Leaf:
         self.name = name or getattr(f, "__name__", "a function")
 
     def __call__(self, *args, **keywords):
-        if has_lists(args) or (keywords and has_lists(keywords.values())):
-            return with_copies(self.of, args, keywords)
-        return self.of(*args, **keywords)
+        return applied(self.of, args, keywords)
 
     def of(self, *args, **keywords):
         """The same, of arguments that stay as they are."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from flux.ad.registry import inert
 
-__all__ = ["copied", "hand_on", "has_lists", "is_on_copies", "on_copies", "with_copies"]
+__all__ = ["applied", "copied", "hand_on", "on_copies"]
 
 ON_COPIES: set[Callable] = set()
 """The augmented forms that are on copies already."""
@@ -19,22 +19,20 @@ ON_COPIES: set[Callable] = set()
 
 def on_copies(rule: Callable) -> Callable:
     """The augmented form `rule`, which does not see how its lists and dicts change afterwards."""
+    if rule in ON_COPIES:
+        return rule
 
     def augmented(*args, **options):
-        if has_lists(args) or (options and has_lists(options.values())):
-            return with_copies(rule, args, options)
-        return rule(*args, **options)
+        return applied(rule, args, options)
 
     ON_COPIES.add(augmented)
     return augmented
 
 
-def is_on_copies(rule: Callable) -> bool:
-    return rule in ON_COPIES
-
-
-def with_copies(rule: Callable, args: tuple, options: dict):
-    """What `rule` gives for copies of the lists and dicts among its arguments."""
+def applied(rule: Callable, args: tuple, options: dict):
+    """What `rule` gives for its arguments, with copies of the lists and dicts among them."""
+    if not (has_lists(args) or (options and has_lists(options.values()))):
+        return rule(*args, **options)
     pairs: list = []
     given = [copied(value, pairs) for value in args]
     y, inner = rule(*given, **{name: copied(options[name], pairs) for name in options})
