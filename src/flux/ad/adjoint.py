@@ -452,7 +452,7 @@ class Adjoint:
         if not any(map(self.is_active, operands)):
             self.out.append(Call((), step.record, args, call.where))
             return
-        lazy = call.fn not in PURE or call.fn is prims.tuple_
+        lazy = call.fn not in PURE or call.fn in MAY_BE_LAZY
         targets, later = self.receive(operands, env, lazy)
         self.out.append(Call(targets, step.record, args, call.where, unpack=True))
         for operand, part in later:
@@ -650,6 +650,9 @@ class Adjoint:
         else:
             self.out.append(Call((), step.item_back, args, node.where))
 
+
+MAY_BE_LAZY = {prims.tuple_, prims.BINARY[ast.MatMult], prims.INPLACE[ast.MatMult]}
+"""The pure operations whose cotangents may be sums that are not yet carried out."""
 
 REVERSED = Prim(
     "reversed",

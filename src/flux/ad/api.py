@@ -131,12 +131,12 @@ def one(y, f):
     """The cotangent 1 of a real scalar."""
     space = space_of(type(y))
     shape = getattr(y, "shape", ())
-    if space is not None and shape == () and not is_complex(y):
+    scalar = space is not None and shape == () and not is_complex(y)
+    if scalar:
         zero = zero_of(y)
         if zero is not None:
             return zero + 1
     name = getattr(f, "__name__", type(f).__name__)
-    scalar = space is not None and shape == () and not is_complex(y)
     if isinstance(y, bool | int) or (scalar and not runtime.carries(y)):
         # A whole number is constant: every gradient is zero.
         return None
@@ -154,7 +154,9 @@ def one(y, f):
 
 
 def is_complex(y) -> bool:
-    return "complex" in str(getattr(y, "dtype", "")) or isinstance(y, complex)
+    dtype = getattr(y, "dtype", None)
+    kind = getattr(dtype, "kind", None)  # PyTorch's have none
+    return isinstance(y, complex) or (kind == "c" if kind else "complex" in str(dtype))
 
 
 def grad(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:

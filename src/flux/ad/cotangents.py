@@ -10,7 +10,7 @@ from functools import partial
 from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from flux.ad.indexed import Indexed, merge
+from flux.ad.indexed import LAZY
 from flux.ad.registry import inert
 from flux.ad.spaces import IDENTITIES, MEMORIES, SPACES, project, space_of, zero_of
 from flux.errors import NotDifferentiable, user_line
@@ -36,15 +36,15 @@ def accumulate(a, b):
     kind = type(a)
     if kind is tuple:
         return tuple([accumulate(x, y) for x, y in zip(a, b, strict=True)])
-    if kind is Indexed or type(b) is Indexed:
-        return merge(a, b)
-    return a + b
+    if kind in LAZY:
+        return a.plus(b)
+    return b.plus(a) if type(b) in LAZY else a + b
 
 
 def dense(ct):
-    """`ct` with ordinary arrays where it is kept as a list of rows, inside tuples too."""
+    """`ct` with ordinary arrays where it is a sum not yet carried out, inside tuples too."""
     kind = type(ct)
-    if kind is Indexed:
+    if kind in LAZY:
         return ct.dense()
     return tuple([dense(part) for part in ct]) if kind is tuple else ct
 

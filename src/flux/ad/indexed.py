@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["SCATTER", "Form", "Indexed", "form_of", "merge"]
+__all__ = ["LAZY", "SCATTER", "Form", "Indexed", "form_of"]
+
+LAZY: set[type] = set()
+"""Types of cotangents that are sums not yet carried out: they have `plus(other)` and `dense()`."""
 
 SCATTER: dict[type, Callable[[Any, list], Any]] = {}
 """By array type: `scatter(like, reads)` adds `(index, ct)` pairs into zeros of `like`'s shape."""
@@ -44,6 +47,16 @@ class Indexed:
     def __init__(self, like, index, ct, before=None):
         self.like, self.index, self.ct, self.before = like, index, ct, before
 
+    def plus(self, other):
+        """The sum with another cotangent of the same array; no array is touched."""
+        if type(other) is not Indexed:
+            return Indexed(self.like, ..., other, self)
+        if other.before is None:
+            return Indexed(self.like, other.index, other.ct, self)
+        if self.before is None:
+            return Indexed(other.like, self.index, self.ct, other)
+        return Indexed(self.like, ..., other, self)
+
     def dense(self):
         """The sum as one array."""
         return SCATTER[type(self.like)](self.like, self.reads())
@@ -57,7 +70,7 @@ class Indexed:
             while part is not None:
                 if type(part.ct) is Indexed and part.index is ...:
                     waiting.append(part.ct)
-                elif type(part.ct) is Indexed:  # of a row, which is an array of its own
+                elif type(part.ct) in LAZY:  # of a row, which is an array of its own
                     reads.append((part.index, part.ct.dense()))
                 else:
                     reads.append((part.index, part.ct))
@@ -65,14 +78,4 @@ class Indexed:
         return reads
 
 
-def merge(a, b):
-    """The sum of two cotangents, at least one of which is `Indexed`; no array is touched."""
-    if type(a) is not Indexed:
-        return Indexed(b.like, ..., a, b)
-    if type(b) is not Indexed:
-        return Indexed(a.like, ..., b, a)
-    if b.before is None:
-        return Indexed(a.like, b.index, b.ct, a)
-    if a.before is None:
-        return Indexed(b.like, a.index, a.ct, b)
-    return Indexed(a.like, ..., b, a)
+LAZY.add(Indexed)

@@ -148,8 +148,10 @@ def resolve(f) -> Callable:
     if kind is MethodType:
         return _method(f)
     if kind is FunctionType:
-        found = _library(f)
-        return found or entry_of(f).augmented(f)
+        entry = _known_entry(f)
+        if entry is not None:
+            return entry.augmented(f)
+        return _library(f) or entry_of(f).augmented(f)
     if isinstance(f, partial):
         return lambda *a, **k: _without_self(call_value(f, *a, **k))
     found = _library(f)
@@ -595,6 +597,14 @@ def entry_of(f: FunctionType) -> Entry:
         key = id(code)
         ENTRIES[key] = (weakref.ref(code, lambda _, pop=ENTRIES.pop: pop(key, None)), entry)
         return entry
+
+
+def _known_entry(f: FunctionType) -> Entry | None:
+    """The entry of a function that was differentiated before, and so is no library's."""
+    found = ENTRIES.get(id(f.__code__))
+    if found is None or found[1] not in f.__dict__.get(BOUND, ()):
+        return None
+    return found[1] if found[1].holds_for(f) else None
 
 
 def _program(f: FunctionType) -> Program:

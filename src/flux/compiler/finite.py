@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from flux.ad.indexed import Indexed
+from flux.ad.indexed import LAZY, Indexed
 from flux.compiler.containers import is_opaque
 from flux.compiler.control.calls import is_written
 from flux.compiler.control.watch import Site, Watcher, callee_of, watching
@@ -114,6 +114,8 @@ def arrays_in(value, depth: int = 8) -> Iterator[Any]:
         yield from arrays_in(list(value.values()), depth - 1)
     elif isinstance(value, Indexed):
         yield from arrays_in(value.ct, depth - 1)
+    elif type(value) in LAZY:
+        yield from arrays_in(value.dense(), depth - 1)
 
 
 def problem(y, args) -> str | None:

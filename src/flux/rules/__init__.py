@@ -26,10 +26,14 @@ LAST = ("arrayapi",)
 """Of any library that implements a standard: asked after those that have rules of their own."""
 TAKE_LISTS = ("numpy", "scipy")
 loaded: set[str] = set()
+modules: list[int] = []
+"""How many modules there were when libraries were last looked for."""
 
 
 def load() -> None:
     """Load the rules of every library that the program has imported."""
+    if loaded and modules == [len(sys.modules)]:
+        return
     for name in (*ALWAYS, *LIBRARIES, *LAST):
         if name not in loaded and (name not in LIBRARIES or name in sys.modules):
             loaded.add(name)
@@ -38,6 +42,7 @@ def load() -> None:
             for f, rule in AUGMENTED.items():
                 if takes_lists(f):
                     AUGMENTED[f] = on_copies(rule)
+    modules[:] = [len(sys.modules)]
 
 
 def takes_lists(f) -> bool:

@@ -12,7 +12,7 @@ from types import FunctionType, ModuleType
 
 from flux.ad import registry
 from flux.ad.cotangents import accumulate, dense
-from flux.ad.indexed import Indexed, form_of, merge
+from flux.ad.indexed import Indexed, form_of
 from flux.ad.registry import AUGMENTED, augments, inert
 from flux.ad.runtime import call, carries, no_back, not_differentiable, nothing
 from flux.ad.spaces import space_of
@@ -178,7 +178,7 @@ def give_back(value, cts, store):
         for i, ct in enumerate(cts):
             if ct is not None:
                 part = Indexed(form_of(value), i, ct)
-                total = part if total is None else merge(total, part)
+                total = part if total is None else total.plus(part)
         return total
     if any([ct is not None for ct in cts]):
         raise not_differentiable(type(value))

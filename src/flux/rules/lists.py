@@ -15,6 +15,8 @@ __all__ = ["applied", "copied", "hand_on", "on_copies"]
 
 ON_COPIES: set[Callable] = set()
 """The augmented forms that are on copies already."""
+MAY_HOLD = frozenset([list, dict, tuple])
+"""The types of arguments that are lists, or may have some in them."""
 
 
 def on_copies(rule: Callable) -> Callable:
@@ -23,7 +25,9 @@ def on_copies(rule: Callable) -> Callable:
         return rule
 
     def augmented(*args, **options):
-        return applied(rule, args, options)
+        if options or not MAY_HOLD.isdisjoint([type(value) for value in args]):
+            return applied(rule, args, options)
+        return rule(*args)
 
     ON_COPIES.add(augmented)
     return augmented

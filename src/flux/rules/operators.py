@@ -19,7 +19,8 @@ from flux.errors import NotDifferentiable, user_line
 from flux.ir import prims
 from flux.ir.sharing import keep
 
-__all__ = ["LOGARITHMS", "PRODUCTS", "SLOPES", "matmul_cotangents", "plain"]
+__all__ = ["FACTORS", "LOGARITHMS", "PRODUCTS", "SLOPES", "WHOLE", "matmul", "matmul_cotangents",
+           "matmul_left", "matmul_right", "plain"]  # fmt: skip
 
 NONE2 = (None, None)
 
@@ -130,6 +131,8 @@ SLOPES: dict[type, Callable] = {}
 """By type of an array `b` that adds no truth values: `b * a**(b-1)`, 0 where `b` is 0."""
 PRODUCTS: dict[type, tuple[Callable, Callable]] = {}
 """By type of arrays without the method `swapaxes`: `matmul_left` and `matmul_right`."""
+FACTORS: dict[type, tuple[Callable, Callable, Callable]] = {}
+"""By type of the cotangent: the cotangents of both factors, and of each; they may be lazy."""
 
 
 def missing_log(a):
@@ -146,7 +149,7 @@ def matmul(a, b):
         def back(ct, store):
             if ct is None:
                 return NONE2
-            return matmul_left(ct, a, b), matmul_right(ct, a, b)
+            return FACTORS.get(type(ct), WHOLE)[0](ct, a, b)
 
         return a @ b, back
     return by_class(MATMUL, a, b)
@@ -179,6 +182,9 @@ def matmul_right(ct, a, b):
 def matmul_cotangents(ct, a, b):
     """The cotangents of both arguments of `a @ b`."""
     return matmul_left(ct, a, b), matmul_right(ct, a, b)
+
+
+WHOLE = matmul_cotangents, matmul_left, matmul_right
 
 
 def mod(a, b):
@@ -315,7 +321,7 @@ def matmul_only_left(a, b):
     if type(a) in VALUE and type(b) in VALUE:
 
         def back(ct, store):
-            return None if ct is None else matmul_left(ct, a, b), None
+            return None if ct is None else FACTORS.get(type(ct), WHOLE)[1](ct, a, b), None
 
         return a @ b, back
     return by_class(MATMUL, a, b)
@@ -325,7 +331,7 @@ def matmul_only_right(a, b):
     if type(a) in VALUE and type(b) in VALUE:
 
         def back(ct, store):
-            return None, None if ct is None else matmul_right(ct, a, b)
+            return None, None if ct is None else FACTORS.get(type(ct), WHOLE)[2](ct, a, b)
 
         return a @ b, back
     return by_class(MATMUL, a, b)

@@ -4,6 +4,7 @@ import numpy as np
 
 from flux.rules.numpy import (
     draws,
+    factors,
     fourier,
     indexing,
     linalg,
@@ -16,8 +17,8 @@ from flux.rules.numpy import (
 )
 
 __all__ = [
-    "draws", "fourier", "indexing", "linalg", "methods", "products", "reductions", "shapes",
-    "ufuncs", "writes",
+    "draws", "factors", "fourier", "indexing", "linalg", "methods", "products", "reductions",
+    "shapes", "ufuncs", "writes",
 ]  # fmt: skip
 
 HEAP = 1 << 24

@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from flux.ad import registry
 from flux.ad.cotangents import dense
-from flux.ad.indexed import SCATTER, Form, Indexed
+from flux.ad.indexed import LAZY, SCATTER, Form, Indexed
 from flux.ad.registry import AUGMENTED, augments, inert
 from flux.ad.runtime import nothing
 from flux.ad.spaces import project
@@ -89,10 +89,12 @@ def whole(ct, own: bool):
             holds, the others are added to it in place.
         own: only the caller holds `ct`.
     """
-    if type(ct) is not Indexed:
+    if type(ct) not in LAZY:
         return ct, own and ct.base is None and ct.flags.writeable
+    if type(ct) is not Indexed:
+        return ct.dense(), True
     reads, total, part = [], None, ct
-    while part is not None and type(part.ct) is not Indexed:
+    while part is not None and type(part.ct) not in LAZY:
         if own and part.index is ... and total is None and getrefcount(part.ct) <= 2:
             total = part.ct
         else:

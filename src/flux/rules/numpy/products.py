@@ -12,10 +12,26 @@ from flux.ad.registry import AUGMENTED, augments, inert
 from flux.ad.spaces import project
 from flux.rules.numpy.forms import binary, like, refused, rule
 from flux.rules.numpy.space import apart, differs, of_items
-from flux.rules.operators import matmul_left, matmul_right
+from flux.rules.operators import matmul, matmul_left, matmul_right
 
 binary(np.matmul, lambda ct, y, a, b: matmul_left(ct, a, b),
        lambda ct, y, a, b: matmul_right(ct, a, b))  # fmt: skip
+
+
+def as_operator(f, most: int):
+    """Of two arrays with at most `most` axes, `f` is the operator `@`."""
+    general = AUGMENTED[f]
+
+    def augmented(a, b, *rest, **options):
+        arrays = type(a) is type(b) is ndarray and not rest and not options
+        if arrays and 0 < a.ndim <= most and 0 < b.ndim <= most:
+            return matmul(a, b)
+        return general(a, b, *rest, **options)
+
+    AUGMENTED[f] = augmented
+
+
+as_operator(np.matmul, 64)
 AUGMENTED[np.linalg.matmul] = AUGMENTED[np.matmul]
 
 
@@ -78,6 +94,7 @@ def right_part(ct, a, b, axes):
 
 inert(contracted_axes, free_axes, order_back)
 contracted(np.dot, "dot")
+as_operator(np.dot, 2)
 contracted(np.inner, "inner")
 rule(
     np.tensordot,

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from flux.ad.registry import AUGMENTED, inert
+from flux.ad.spaces import project
 from flux.ir import prims
 from flux.rules.numpy.forms import binary, like, refused, rule, unary
 from flux.rules.numpy.space import INEXACT, is_opaque, lost
@@ -20,13 +21,26 @@ LN2, LN10 = math.log(2), math.log(10)
 
 def tanh_part(ct, y):
     """`ct * (1 - y * y)`, in one array if it can be."""
-    part = -y
-    part *= y
-    part += 1
-    if type(ct) is np.ndarray and ct.dtype == part.dtype and ct.shape == part.shape:
-        part *= ct
-        return part
-    return ct * part
+    if not (type(y) is type(ct) is np.ndarray and ct.dtype == y.dtype and ct.shape == y.shape):
+        return ct * (1 - y * y)
+    part = y * y
+    np.subtract(1, part, out=part)
+    part *= ct
+    return part
+
+
+def augmented_tanh_part(ct, y):
+    """`tanh_part` writes through `out=`, which has no derivative, so it has its own."""
+
+    def back(ct_part, store):
+        if ct_part is None:
+            return None, None
+        return project(tanh_part(ct_part, y), ct), project(-2 * ct_part * ct * y, y)
+
+    return tanh_part(ct, y), back
+
+
+AUGMENTED[tanh_part] = augmented_tanh_part
 
 
 unary(np.negative, lambda ct, y: -ct, of="y")
