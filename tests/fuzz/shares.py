@@ -166,6 +166,7 @@ class Shares:
     def for_each(self, depth, indent, loop) -> None:
         heads = ["for d in [a, b]:", "for e in (c, 0.5):", "for i, e in enumerate([b, a]):"]
         heads += [f"for i in range({self.rng.randint(0, 3)}):"] * 3
+        heads += [f"for i in range(int(3.5 * abs(math.tanh({self.expression()})))):"]
         self.add(indent, self.rng.choice(heads))
         self.block(depth, indent, True)
         if self.rng.random() < 0.15:

@@ -288,7 +288,10 @@ class Writer:
             self.loops = loops
 
     def for_range(self, depth: int, room: int) -> None:
-        self.loop(depth, room, f"for {self.fresh('i')} in range({self.rng.randint(0, 3)}):", [])
+        length = str(self.rng.randint(0, 3))
+        if self.rng.random() < 0.2:
+            length = f"int(3 * abs({self.bounded()}))"
+        self.loop(depth, room, f"for {self.fresh('i')} in range({length}):", [])
 
     def for_items(self, depth: int, room: int) -> None:
         item, index = self.fresh("e"), self.fresh("i")

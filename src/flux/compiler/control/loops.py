@@ -83,7 +83,8 @@ def for_(body: Callable, iterable, inits: tuple, region: Region) -> Ended:
         return in_python(body, iterable, inits, region)
     items.begin()
     if not isinstance(items.length, int):
-        return rolled(body, items, inits, region)
+        again = region.collects and items.bound is None
+        return (by_count if again else rolled)(body, items, inits, region)
     numbers = isinstance(iterable, range)
     if items.length == 0 or not current().wants_loop(items.length, numbers):
         return in_python(body, iterable if numbers else items.each(), inits, region)
@@ -94,6 +95,26 @@ def for_(body: Callable, iterable, inits: tuple, region: Region) -> Ended:
             raise
         explain(error, region)
     return in_python(body, iterable if numbers else items.each(), inits, region)
+
+
+def by_count(body: Callable, items: Sequence, inits: tuple, region: Region) -> Ended:
+    """A loop over items of unknown number that leaves something for its reverse, as a `while`."""
+    if Growth(body, region).lists:
+        raise growing(region)
+
+    def counted(_, index, *values):
+        values, stop, more = body(items.item(index), *values)
+        going = both(index + 1 < items.length, True if stop is False else jnp.logical_not(stop))
+        return (going, index + 1, *values), more
+
+    moved = replace(
+        region,
+        names=("going", "index", *region.names),
+        flagged=frozenset([place + 2 for place in region.flagged]),
+        unasked=frozenset([place + 2 for place in region.unasked]),
+    )
+    (_, _, *values), collected = while_(counted, (items.length > 0, jnp.int32(0), *inits), moved)
+    return tuple(values), collected
 
 
 def explain(problem: Exception, region: Region) -> None:
