@@ -415,9 +415,10 @@ def by_class(prim, a, b):
         keep(a)
         keep(b)
         return y, _in_order(inner, swapped)
+    y = op(a, b)  # what it raises is Python's
     if carries(a) or carries(b):
         raise not_differentiable(op)
-    return op(a, b), _back_of_two
+    return y, _back_of_two
 
 
 def is_array_with(first, second) -> bool:

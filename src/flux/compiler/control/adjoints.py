@@ -62,6 +62,7 @@ from flux.compiler.control.join import Either
 from flux.compiler.control.loops import for_, while_
 from flux.compiler.control.managers import note_entered, refuse_swallowing
 from flux.compiler.control.methods import instead_of_method
+from flux.compiler.control.picking import is_traced_number, picked, put
 from flux.compiler.control.records import Stacked, backwards, chosen
 from flux.compiler.control.twice import pullback_again
 from flux.compiler.control.unbound import bound, value_of
@@ -419,11 +420,15 @@ def star(f, args, keywords):
 
 
 def item_again(owner, index):
+    if is_traced_number(owner, index):
+        return runtime.call(picked, owner, index)
     return AUGMENTED[prims.getitem](owner, without_lists(owner, index))
 
 
 def update_item(owner, index, value):
     """A NumPy array that a traced value is written into becomes one of JAX's."""
+    if is_traced_number(owner, index):
+        return runtime.call(put, owner, index, value)
     if isinstance(owner, np.flatiter) and has_traced((index, value)):
         raise no_flat()
     if isinstance(owner, np.ndarray) and has_traced((index, value)):

@@ -34,6 +34,7 @@ from flux.compiler.control.iterables import (
 from flux.compiler.control.iterators import advanced, rest_of
 from flux.compiler.control.journal import changes
 from flux.compiler.control.options import MOST_UNROLLED
+from flux.compiler.control.picking import is_traced_number, picked, put
 from flux.compiler.control.records import chosen, follow_side
 from flux.compiler.control.written import (
     guard,
@@ -206,11 +207,19 @@ def isinstance_(x, kinds):
 
 
 def item(owner, index):
+    if is_traced_number(owner, index):
+        from flux.compiler.control.calls import call_
+
+        return call_(picked, owner, index)
     return prims.getitem.fn(owner, without_lists(owner, place_in(owner, index)))
 
 
 def update_item(owner, index, value):
     """`owner[index] = value`; the owner afterwards."""
+    if is_traced_number(owner, index):
+        from flux.compiler.control.calls import call_
+
+        return call_(put, owner, index, value)
     index = without_lists(owner, place_in(owner, index))
     if isinstance(owner, np.flatiter) and has_traced((index, value)):
         raise no_flat()

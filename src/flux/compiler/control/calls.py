@@ -24,7 +24,7 @@ from flux.compiler.control.builtins import (
     instead_of,
     message,
 )
-from flux.compiler.control.checks import NoneInsideTry
+from flux.compiler.control.checks import PICKING, NoneInsideTry
 from flux.compiler.control.draws import refuse_draw
 from flux.compiler.control.iterators import not_spent
 from flux.compiler.control.loops import for_, while_
@@ -49,8 +49,8 @@ from flux.ir.regions import Control, RegionWriter
 
 __all__ = ["CONTROL", "call_"]
 
-ROOMS = tuple(PACKAGE + room for room in ("layers", "losses"))
-"""Where our own functions call the user's."""
+ROOMS = (*[PACKAGE + room for room in ("layers", "losses")], PICKING)
+"""Where our own functions call the user's, or are written as the user's are."""
 
 
 def call_(f, /, *args, **keywords):

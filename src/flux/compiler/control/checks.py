@@ -10,13 +10,15 @@ import jax.numpy as jnp
 from flux.compiler.control.join import inside_try
 from flux.compiler.namespaces import is_users
 from flux.compiler.staging import is_of_making
-from flux.errors import FluxError, user_line
+from flux.errors import PACKAGE, FluxError, user_line
 
 __all__ = ["Checks", "NoneInsideTry", "Unreached", "collected", "current", "is_collecting",
            "is_users_error", "note_risk", "risks_so_far"]  # fmt: skip
 
 LOCAL = threading.local()
 UNBOUND = NameError, UnboundLocalError
+PICKING = f"{PACKAGE}compiler/control/picking.py"
+"""Where our own code is staged as the user's, and may raise as the user's."""
 
 
 class Unreached(Exception):
@@ -128,7 +130,7 @@ def risks_so_far() -> int:
 def is_users_error(error: BaseException) -> bool:
     """Did a line of the user's raise it, and not the making of the program?
 
-    To read a variable that is not bound raises inside of `bound`, which is ours.
+    To read a variable that is not bound, or an item that is not there, raises in code of ours.
     """
     if not isinstance(error, Exception) or isinstance(error, FluxError) or is_of_making(error):
         return False
@@ -138,4 +140,5 @@ def is_users_error(error: BaseException) -> bool:
     if place is None:
         return False
     code = place.tb_frame.f_code
-    return is_users(code.co_filename) or (type(error) in UNBOUND and code.co_name == "bound")
+    ours = type(error) in UNBOUND and code.co_name == "bound"
+    return is_users(code.co_filename) or code.co_filename == PICKING or ours

@@ -1,0 +1,118 @@
+"""Items of lists and tuples whose number only the data decide, against plain Python."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import flux
+
+X = jnp.array([0.3, -0.7, 1.2, 0.5, -0.1])
+
+
+def greatest(x):
+    return int(jnp.argmax(x))
+
+
+class Scale:
+    def __init__(self, scale):
+        self.weight = jnp.array([scale, scale * 2])
+
+    def __call__(self, x):
+        return jnp.sum(x) * jnp.sum(self.weight**2)
+
+
+def arrays(x):
+    return jnp.sum([x * 1.0, x * x, x * 3.0][greatest(x)])
+
+
+def from_the_end(x):
+    return (x[0], x[1] * 2, x[2] * 3.0)[-greatest(x) - 1] * x[3]
+
+
+def by_truth(x):
+    return (x[0], x[1] * x[2])[bool(x[3] > 0)]
+
+
+def nested(x):
+    table = [[x[0], x[1]], [x[2], x[3] * 2]]
+    return table[greatest(x) % 2][1 - greatest(x) % 2]
+
+
+def numbers_and_arrays(x):
+    return [0, x[0], 2.5][greatest(x)] * x[1]
+
+
+def functions(x):
+    kept = [x * 1.5, x * x]
+    choices = (
+        lambda v, k=2.0: jnp.sum(kept[0] * v) * k,
+        lambda v, k=3.0: jnp.sum(kept[1] * v * v) * k,
+        lambda v, k=1.0: flux.relu(v).sum() * k,
+    )
+    total = choices[greatest(x)](x)
+    for v in x:
+        total = total + choices[int(v > 0)](x * v, k=v)
+    return total
+
+
+def objects(x):
+    experts = [Scale(1.0), Scale(2.0), Scale(3.0)]
+    total = 0.0
+    for i in range(5):
+        total = total + experts[jnp.abs(x[i] * 3).astype(int) % 3](x * i)
+    return total
+
+
+def methods(x):
+    first, second = Scale(x[0]), Scale(x[1])
+    return [first.__call__, second.__call__][greatest(x) % 2](x)
+
+
+def in_a_loop(x):
+    items, total, i = [x[0], x[1], x[2]], 0.0, 0
+    while total < 2.0 and i < 20:
+        total = total + jnp.abs(items[i % 3])
+        i += 1
+    return total
+
+
+def written(x):
+    items = [x[0], x[1], x[2]]
+    items[greatest(x)] = x[3] * x[4]
+    items[int(x[2]) - 2] = items[greatest(x)] * items[0]
+    return items[0] * items[1] + items[2]
+
+
+def histogram(x):
+    counts = [0.0, 0.0, 0.0]
+    for v in x:
+        counts[int(jnp.abs(v) * 2)] += v * v
+    return counts[0] * counts[1] + counts[2]
+
+
+PROGRAMS = [
+    arrays, from_the_end, by_truth, nested, numbers_and_arrays, functions, objects, methods,
+    in_a_loop, written, histogram,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("f", PROGRAMS, ids=lambda f: f.__name__)
+def test_values_and_gradients_equal_those_of_plain_python(f):
+    value, (slope,) = flux.withgradient(f, X)
+    found, (found_slope,) = flux.jit(lambda x: flux.withgradient(f, x))(X)
+    np.testing.assert_allclose([found, flux.jit(f)(X)], [value, value], rtol=1e-5)
+    np.testing.assert_allclose(found_slope, slope, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("change", [lambda f: f, lambda f: lambda x: flux.gradient(f, x)])
+def test_an_item_that_is_not_there_is_an_error_of_the_run(change):
+    compiled = flux.jit(change(lambda x: (x[0], x[1])[greatest(x)]))
+    jax.block_until_ready(compiled(X[:2]))
+    with pytest.raises(IndexError, match="tuple index out of range"):
+        jax.block_until_ready(compiled(X))
+
+
+def test_choices_that_do_not_agree_are_refused():
+    with pytest.raises(flux.StagingError, match=r"one path and .* on another"):
+        flux.jit(lambda x: [x, x[0]][greatest(x)])(X[:2])
