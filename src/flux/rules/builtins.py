@@ -34,15 +34,9 @@ from flux.ad.runtime import (
 from flux.ad.spaces import project, space_of
 from flux.ad.unknown import of_text
 from flux.errors import NotDifferentiable, user_line
-from flux.rules.containers import (
-    as_python,
-    give_back,
-    is_own_iterable,
-    list_sort,
-    listed,
-    sequence,
-    solid,
-)
+from flux.rules.equivalents import as_python
+from flux.rules.items import give_back, is_own_iterable, listed, sequence, solid
+from flux.rules.methods import list_sort
 from flux.tree.objects import blank, fields, is_object, set_field
 
 # -- numbers ---------------------------------------------------------------------------------------

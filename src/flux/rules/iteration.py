@@ -18,7 +18,8 @@ from flux.ad.registry import AUGMENTED, augments, inert
 from flux.ad.runtime import call, carries, items, not_differentiable, nothing
 from flux.ad.spaces import space_of
 from flux.errors import NotDifferentiable, user_line
-from flux.rules.containers import as_python, give_back, is_own_iterable, sequence
+from flux.rules.equivalents import as_python
+from flux.rules.items import give_back, is_own_iterable, sequence
 
 __all__ = ["Cursor", "iter_"]
 
