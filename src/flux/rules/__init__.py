@@ -17,8 +17,9 @@ from flux.rules.lists import on_copies
 
 __all__ = ["load"]
 
-ALWAYS = ("operators", "containers", "indexing", "methods", "concatenation", "iteration", "objects",
-          "builtins", "math", "exceptions", "reads")  # fmt: skip
+ALWAYS = ("operators", "containers", "indexing", "methods", "concatenation", "iteration", "views",
+          "itertools", "functools", "objects", "builtins", "math", "exceptions",
+          "reads")  # fmt: skip
 LIBRARIES = ("numpy", "jax", "scipy", "scipy.special", "scipy.linalg", "scipy.sparse",
              "scipy.sparse.linalg", "scipy.fft", "scipy.signal", "scipy.integrate",
              "scipy.stats", "torch")  # fmt: skip

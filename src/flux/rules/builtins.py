@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import copy
 import dataclasses
-import functools
 import inspect
 import math
 import operator
@@ -19,7 +18,6 @@ import typing
 from types import FunctionType
 from typing import Any
 
-from flux.ad.cotangents import whole_of_partial
 from flux.ad.registry import AUGMENTED, CONSTRUCTORS, FINDERS, INERT_MODULES, augments, inert
 from flux.ad.runtime import (
     back_of_text,
@@ -465,26 +463,6 @@ FINDERS.append(made_getter)
 @as_python(operator.methodcaller)
 def methodcaller_(name, *args, **keywords):
     return lambda owner: getattr(owner, name)(*args, **keywords)
-
-
-@augments(functools.partial)
-def partial_(f, *args, **keywords):
-    """A partial is a value: its cotangent is that of the function, arguments and keywords.
-
-    Python makes one partial of a partial of a partial.
-    """
-    y = functools.partial(f, *args, **keywords)
-    before = len(y.args) - len(args)
-
-    def back(ct, store):
-        own, given, named = whole_of_partial(y, ct, store.take)
-        by_name = dict(zip(y.keywords, named, strict=True))
-        if isinstance(f, functools.partial) and y.func is f.func:
-            kept = tuple([None if name in keywords else by_name[name] for name in f.keywords])
-            own = (own, tuple(given[:before]), kept)
-        return (own, *given[before:], *[by_name[name] for name in keywords])
-
-    return y, back
 
 
 inert(len, isinstance, issubclass, callable, hasattr, id, hash, type, repr, str, int, bool, print,
