@@ -18,8 +18,8 @@ from flux.rules.lists import on_copies
 __all__ = ["load"]
 
 ALWAYS = ("operators", "containers", "indexing", "methods", "concatenation", "iteration", "views",
-          "itertools", "functools", "objects", "builtins", "math", "exceptions",
-          "reads")  # fmt: skip
+          "itertools", "functools", "objects", "builtins", "inert", "copy", "constructors",
+          "getters", "math", "typing", "exceptions", "reads")  # fmt: skip
 LIBRARIES = ("numpy", "jax", "scipy", "scipy.special", "scipy.linalg", "scipy.sparse",
              "scipy.sparse.linalg", "scipy.fft", "scipy.signal", "scipy.integrate",
              "scipy.stats", "torch")  # fmt: skip
