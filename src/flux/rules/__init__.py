@@ -1,7 +1,8 @@
 """Derivatives of the functions of Python and its libraries: one file a library.
 
-The rules of Python itself are always there. Those of another library are loaded when the library
-is: `load()` looks which are. SciPy's subjects are loaded one by one, as SciPy itself does.
+The rules of Python itself, one file a subject, are always there. Those of another library are
+loaded when the library is: `load()` looks which are. SciPy's subjects are loaded one by one, as
+SciPy itself does.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from flux.rules.lists import on_copies
 
 __all__ = ["load"]
 
-ALWAYS = ("operators", "containers", "iteration", "objects", "builtins", "math", "exceptions",
-          "reads")  # fmt: skip
+ALWAYS = ("operators", "containers", "indexing", "methods", "concatenation", "iteration", "views",
+          "itertools", "functools", "attributes", "calls", "variables", "builtins", "inert", "copy",
+          "constructors", "getters", "math", "typing", "exceptions", "reads")  # fmt: skip
 LIBRARIES = ("numpy", "jax", "scipy", "scipy.special", "scipy.linalg", "scipy.sparse",
              "scipy.sparse.linalg", "scipy.fft", "scipy.signal", "scipy.integrate",
              "scipy.stats", "torch")  # fmt: skip

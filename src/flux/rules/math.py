@@ -9,6 +9,7 @@ from flux.ad.registry import ATTRIBUTES, AUGMENTED, inert
 from flux.ad.runtime import call
 from flux.ad.scalars import SLOPES
 from flux.ad.spaces import project
+from flux.rules.equivalents import as_python
 
 __all__ = ["scalar"]
 
@@ -140,6 +141,19 @@ AUGMENTED[math.modf] = modf
 SLOPES["log"] = lambda x, y: 1 / x
 inert(math.floor, math.ceil, math.trunc, math.isnan, math.isinf, math.isfinite, math.isclose,
       math.gcd, math.comb, math.factorial, math.isqrt, math.perm, math.lcm)  # fmt: skip
+
+
+@as_python(math.fsum)
+def fsum(values):
+    return sum(values)
+
+
+@as_python(math.prod)
+def prod(values, *, start=1):
+    total = start
+    for value in values:
+        total = total * value
+    return total
 
 
 # -- parts of Python numbers ---------------------------------------------------------------------

@@ -22,7 +22,7 @@ from flux.ad.spaces import project, zero_of
 from flux.compiler.control.join import build
 from flux.errors import StagingError, source_line
 from flux.ir.regions import Region
-from flux.rules.containers import give_back
+from flux.rules.items import give_back
 
 __all__ = ["STACKING", "Growth", "rows_of", "stack", "stack_again"]
 

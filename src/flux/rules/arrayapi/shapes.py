@@ -9,7 +9,7 @@ from flux.rules.arrayapi.forms import MAKERS, known, like, no_derivative, rule, 
 from flux.rules.arrayapi.libraries import is_array
 from flux.rules.arrayapi.reductions import cut, places
 from flux.rules.arrayapi.space import carries, refused
-from flux.rules.containers import give_back, sequence
+from flux.rules.items import give_back, sequence
 
 # -- the same elements in another shape or order ---------------------------------------------------
 

@@ -11,7 +11,7 @@ from flux.ad.cotangents import dense
 from flux.ad.registry import AUGMENTED, inert
 from flux.ad.runtime import carries, reading
 from flux.ad.spaces import project
-from flux.rules.containers import give_back, sequence
+from flux.rules.items import give_back, sequence
 from flux.rules.numpy.forms import like, refused, rule
 from flux.rules.numpy.reductions import places
 from flux.rules.numpy.space import INEXACT, apart, differs, of_items

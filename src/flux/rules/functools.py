@@ -1,0 +1,44 @@
+"""Derivatives of the functions of Python's `functools`."""
+
+from __future__ import annotations
+
+import functools
+
+from flux.ad.cotangents import whole_of_partial
+from flux.ad.registry import augments
+from flux.rules.equivalents import as_python
+from flux.rules.iterators import ENDED
+
+
+@as_python(functools.reduce)
+def reduce_(f, values, *initial):
+    cursor = iter(values)
+    if initial:
+        total = initial[0]
+    else:
+        total = next(cursor, ENDED)
+        if total is ENDED:
+            raise TypeError("reduce() of empty iterable with no initial value")
+    for value in cursor:
+        total = f(total, value)
+    return total
+
+
+@augments(functools.partial)
+def partial_(f, *args, **keywords):
+    """A partial is a value: its cotangent is that of the function, arguments and keywords.
+
+    Python makes one partial of a partial of a partial.
+    """
+    y = functools.partial(f, *args, **keywords)
+    before = len(y.args) - len(args)
+
+    def back(ct, store):
+        own, given, named = whole_of_partial(y, ct, store.take)
+        by_name = dict(zip(y.keywords, named, strict=True))
+        if isinstance(f, functools.partial) and y.func is f.func:
+            kept = tuple([None if name in keywords else by_name[name] for name in f.keywords])
+            own = (own, tuple(given[:before]), kept)
+        return (own, *given[before:], *[by_name[name] for name in keywords])
+
+    return y, back
