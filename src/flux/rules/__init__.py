@@ -14,7 +14,7 @@ import sys
 from flux.ad.api import BEFORE_USE
 from flux.ad.registry import AUGMENTED
 from flux.ir import sharing
-from flux.rules.lists import on_copies
+from flux.rules.copies import on_copies
 
 __all__ = ["load"]
 

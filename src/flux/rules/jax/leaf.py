@@ -21,10 +21,10 @@ from flux.ad.registry import inert
 from flux.ad.runtime import nothing
 from flux.ad.spaces import project
 from flux.rules.captured import captured_arrays, with_captured
+from flux.rules.copies import applied
 from flux.rules.foreign import refuse_foreign
 from flux.rules.jax.space import ARRAYS, ArrayImpl, is_inexact
 from flux.rules.jax.trees import leaf_cotangents
-from flux.rules.lists import applied
 
 __all__ = ["Leaf", "Pull", "is_own"]
 

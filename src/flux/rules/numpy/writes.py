@@ -21,7 +21,7 @@ from flux.ad.spaces import SPACES, Space, project
 from flux.errors import NotDifferentiable, user_line
 from flux.ir import prims
 from flux.ir.sharing import FRESH, VIEWS, is_kept, watch
-from flux.rules.lists import copied, hand_on
+from flux.rules.copies import copied, hand_on
 from flux.rules.numpy.forms import as_array, refused
 from flux.rules.numpy.indexing import as_it_is, has_arrays, whole
 from flux.rules.numpy.space import apart, differs, of_items, project_array

@@ -14,7 +14,7 @@ from flux.ad.registry import AUGMENTED, augments, inert
 from flux.ad.spaces import project
 from flux.ir import prims
 from flux.rules.captured import captured_arrays
-from flux.rules.lists import on_copies
+from flux.rules.copies import on_copies
 from flux.rules.numpy.space import apart
 from flux.rules.torch.leaf import Leaf
 from flux.rules.torch.space import RULES, refused

@@ -23,8 +23,8 @@ from flux.ad.runtime import nothing
 from flux.ad.unknown import Unknown
 from flux.errors import NotDifferentiable, user_line
 from flux.rules.captured import captured_arrays
+from flux.rules.copies import applied
 from flux.rules.foreign import refuse_foreign
-from flux.rules.lists import applied
 from flux.rules.torch.space import is_inexact, refused
 
 __all__ = ["Leaf"]
