@@ -19,18 +19,11 @@ import typing
 from types import FunctionType
 from typing import Any
 
+from flux.ad.carries import carries, is_capturing
 from flux.ad.cotangents import whole_of_partial
+from flux.ad.inert import back_of_text, no_back, not_differentiable, nothing, reading
 from flux.ad.registry import AUGMENTED, CONSTRUCTORS, FINDERS, INERT_MODULES, augments, inert
-from flux.ad.runtime import (
-    back_of_text,
-    call,
-    carries,
-    is_capturing,
-    no_back,
-    not_differentiable,
-    nothing,
-    reading,
-)
+from flux.ad.runtime import call
 from flux.ad.spaces import project, space_of
 from flux.ad.unknown import of_text
 from flux.errors import NotDifferentiable, user_line

@@ -11,10 +11,12 @@ from numbers import Integral
 from types import FunctionType, ModuleType
 
 from flux.ad import registry
+from flux.ad.carries import carries
 from flux.ad.cotangents import accumulate, dense
 from flux.ad.indexed import Indexed, form_of
+from flux.ad.inert import no_back, not_differentiable, nothing
 from flux.ad.registry import AUGMENTED, augments, inert
-from flux.ad.runtime import call, carries, no_back, not_differentiable, nothing
+from flux.ad.runtime import call
 from flux.ad.spaces import space_of
 from flux.errors import NotDifferentiable, user_line
 from flux.ir import prims

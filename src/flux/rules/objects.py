@@ -11,9 +11,11 @@ from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from flux.ad import registry
+from flux.ad.carries import carries
 from flux.ad.cotangents import accumulate
+from flux.ad.inert import nothing
 from flux.ad.registry import AUGMENTED, augments, inert
-from flux.ad.runtime import call, call_value, carries, method_of_array, nothing
+from flux.ad.runtime import call, call_value, method_of_array
 from flux.ad.spaces import SPACES, space_of
 from flux.ad.store import instance_dict
 from flux.ad.unknown import Text
@@ -383,7 +385,7 @@ def two_steps(owner, name, args, keywords):
 
 def inert_method(owner, name, args, keywords):
     if any([carries(a) for a in (*args, *keywords.values())]) and type(owner) is set:
-        from flux.ad.runtime import not_differentiable
+        from flux.ad.inert import not_differentiable
 
         raise not_differentiable(getattr(owner, name))
     y, count = getattr(owner, name)(*args, **keywords), 2 + len(args) + len(keywords)
@@ -424,7 +426,7 @@ def builtin_method(found, owner, bound, args, keywords):
         return y, lambda ct, store: (None, None, *inner(ct, store))
     values = (owner, *args, *keywords.values())
     if any([carries(value) for value in values]) and found not in registry.INERT:
-        from flux.ad.runtime import not_differentiable
+        from flux.ad.inert import not_differentiable
 
         raise not_differentiable(bound)
     return bound(*args, **keywords), nothing(len(values) + 1)

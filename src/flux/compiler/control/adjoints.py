@@ -17,10 +17,11 @@ from flux.ad import runtime
 from flux.ad.adjoint import REVERSED
 from flux.ad.api import pullback
 from flux.ad.cotangents import dense
+from flux.ad.entries import STAGING
 from flux.ad.indexed import Indexed
+from flux.ad.inert import nothing
 from flux.ad.own import users_own
 from flux.ad.registry import AUGMENTED, inert
-from flux.ad.runtime import nothing
 from flux.ad.spaces import project
 from flux.compiler.control import twins
 from flux.compiler.control.branches import if_, made_twice
@@ -496,9 +497,9 @@ def write(program: Program, instead: dict[int, Any]) -> Emitted:
 @contextmanager
 def adjoints():
     """What is differentiated meanwhile becomes a part of the program that is being made."""
-    before = getattr(runtime.STAGING, "write", None)
-    runtime.STAGING.write = write
+    before = getattr(STAGING, "write", None)
+    STAGING.write = write
     try:
         yield
     finally:
-        runtime.STAGING.write = before
+        STAGING.write = before
