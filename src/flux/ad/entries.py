@@ -13,7 +13,8 @@ from dataclasses import replace
 from types import CodeType, FunctionType
 from typing import Any
 
-from flux.ad.adjoint import Adjoint, RunTime
+from flux.ad.adjoint import Adjoint
+from flux.ad.plan import RunTime
 from flux.ad.registry import inert
 from flux.ad.scalars import (
     ScalarAdjoint,

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType, MethodWrapperType
 
-from flux.ad.adjoint import RunTime
 from flux.ad.cotangents import accumulate, dense, own_memory
 from flux.ad.entries import entry_of, known_entry, take_default
 from flux.ad.inert import no_back, nothing, opaque, quiet
 from flux.ad.own import DECLARED, users_own
+from flux.ad.plan import RunTime
 from flux.ad.registry import (
     AUGMENTED,
     CONSTRUCTORS,

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from types import FunctionType
 from typing import Any
 
-from flux.ad.adjoint import REVERSED
 from flux.ad.carries import carries
 from flux.ad.indexed import Indexed, form_of
 from flux.ad.inert import not_differentiable, nothing
 from flux.ad.registry import AUGMENTED, augments, inert
+from flux.ad.reverse import REVERSED
 from flux.ad.runtime import call, items
 from flux.ad.spaces import space_of
 from flux.errors import NotDifferentiable, user_line

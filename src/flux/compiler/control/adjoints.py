@@ -14,7 +14,6 @@ import numpy as np
 from jax.core import Tracer
 
 from flux.ad import runtime
-from flux.ad.adjoint import REVERSED
 from flux.ad.api import pullback
 from flux.ad.cotangents import dense
 from flux.ad.entries import STAGING
@@ -22,6 +21,7 @@ from flux.ad.indexed import Indexed
 from flux.ad.inert import nothing
 from flux.ad.own import users_own
 from flux.ad.registry import AUGMENTED, inert
+from flux.ad.reverse import REVERSED
 from flux.ad.spaces import project
 from flux.compiler.control import twins
 from flux.compiler.control.branches import if_, made_twice

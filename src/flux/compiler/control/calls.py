@@ -13,9 +13,9 @@ from typing import Any
 import jax
 
 from flux.ad import runtime
-from flux.ad.adjoint import REVERSED
 from flux.ad.entries import STAGING, captured_cells, cells_of
 from flux.ad.higher import Checkpointed
+from flux.ad.reverse import REVERSED
 from flux.compiler.containers import is_registered
 from flux.compiler.control.branches import if_
 from flux.compiler.control.builtins import (
