@@ -48,6 +48,7 @@ from flux.compiler.control.builtins import (
     zip_,
 )
 from flux.compiler.control.checks import NoneInsideTry
+from flux.compiler.control.descriptions import Either
 from flux.compiler.control.draws import is_generator, refuse_draw
 from flux.compiler.control.growth import STACKING, stack_again
 from flux.compiler.control.iterables import (
@@ -59,7 +60,6 @@ from flux.compiler.control.iterables import (
     staged,
 )
 from flux.compiler.control.iterators import not_spent
-from flux.compiler.control.join import Either
 from flux.compiler.control.loops import for_, while_
 from flux.compiler.control.managers import note_entered, refuse_swallowing
 from flux.compiler.control.methods import instead_of_method

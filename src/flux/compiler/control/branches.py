@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.core import Tracer
 
-from flux.compiler.control.join import Either, Join, Static, build, resolve
+from flux.compiler.control.descriptions import Either, Static, build, resolve
+from flux.compiler.control.join import Join
 from flux.compiler.control.traces import State, Traced, state_of, traced, values_or_none
 from flux.compiler.control.unbound import Maybe, described, handed_on, join_flagged
 from flux.errors import StagingError, source_line

@@ -19,7 +19,7 @@ from jax.core import Tracer
 
 from flux.ad.cotangents import dense
 from flux.ad.spaces import project, zero_of
-from flux.compiler.control.join import build
+from flux.compiler.control.descriptions import build
 from flux.errors import StagingError, source_line
 from flux.ir.regions import Region
 from flux.rules.containers import give_back

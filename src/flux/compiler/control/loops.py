@@ -18,11 +18,19 @@ from jax.core import Tracer
 
 from flux.compiler.control.branches import if_
 from flux.compiler.control.checks import current as current_checks
+from flux.compiler.control.descriptions import (
+    ABSENT,
+    Out,
+    Slot,
+    build,
+    collect_slots,
+    resolve,
+)
 from flux.compiler.control.doubles import note
 from flux.compiler.control.growth import Growth
 from flux.compiler.control.iterables import Sequence, staged
 from flux.compiler.control.iterators import not_spent, rest_of
-from flux.compiler.control.join import ABSENT, Both, Join, Made, Out, Slot, build, resolve
+from flux.compiler.control.join import Join
 from flux.compiler.control.journal import changes
 from flux.compiler.control.options import MOST_UNROLLED, current
 from flux.compiler.control.passes import looped
@@ -385,26 +393,6 @@ def parts_of(slots: list[Slot]) -> tuple[list, list]:
     A slot is a constant: what it holds of a loop around this one would stay that of one iteration.
     """
     return [slot.second for slot in slots], [slot.kind for slot in slots]
-
-
-def collect_slots(part, found: dict[Slot, None]) -> None:
-    waiting, seen = [part], set()
-    while waiting:
-        part = waiting.pop()
-        if id(part) in seen:
-            continue
-        seen.add(id(part))
-        if isinstance(part, Slot):
-            found[part] = None
-        elif isinstance(part, Made):
-            waiting += reversed(part.parts)
-        elif isinstance(part, Both):
-            waiting += [
-                part.second,
-                part.first,
-                part.test,
-                *[p for link in part.links for p in link],
-            ]
 
 
 def both(*conditions):

@@ -12,8 +12,9 @@ from jax.extend.core import Literal
 
 from flux.ad.store import Store
 from flux.compiler.control.checks import Unreached, current, is_users_error
+from flux.compiler.control.descriptions import Static
 from flux.compiler.control.doubles import scope
-from flux.compiler.control.join import Join, Static
+from flux.compiler.control.join import Join
 from flux.compiler.control.journal import Journal, put
 from flux.compiler.control.silence import silent
 from flux.compiler.control.unbound import join_contents
