@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import flux
-from flux.ad import runtime
+from flux.ad import entries
 
 SCALE = 2.0
 
@@ -134,8 +134,8 @@ def test_pullbacks_are_no_files():
 def test_threads_that_meet_a_new_function_transform_it_once(tmp_path, monkeypatch):
     made = module(tmp_path / "for_threads.py", "def f(x):\n    return x * x\n")
     parsed, found = [], []
-    parse = runtime.parse
-    monkeypatch.setattr(runtime, "parse", lambda f: (parsed.append(f), parse(f))[1])
+    parse = entries.parse
+    monkeypatch.setattr(entries, "parse", lambda f: (parsed.append(f), parse(f))[1])
     start = threading.Barrier(4)
 
     def work(x):
@@ -159,7 +159,7 @@ def test_an_interrupted_transformation_leaves_nothing_behind(tmp_path, monkeypat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(runtime, "parse", interrupted)
+        patch.setattr(entries, "parse", interrupted)
         with pytest.raises(KeyboardInterrupt):
             flux.gradient(made.f, 3.0)
     assert flux.gradient(made.f, 3.0) == (6.0,)
@@ -167,7 +167,7 @@ def test_an_interrupted_transformation_leaves_nothing_behind(tmp_path, monkeypat
 
 @pytest.mark.line(195)
 def test_closures_are_transformed_once_and_freed():
-    before = len(runtime.ENTRIES)
+    before = len(entries.ENTRIES)
     references = []
 
     def scaling(k):
@@ -179,7 +179,7 @@ def test_closures_are_transformed_once_and_freed():
         references.append(weakref.ref(f))
     del f
     gc.collect()
-    assert len(runtime.ENTRIES) <= before + 4
+    assert len(entries.ENTRIES) <= before + 4
     assert not any(reference() for reference in references)
 
 
@@ -289,5 +289,5 @@ def test_the_source_of_a_function_is_transformed_once(monkeypatch):
         return x * x
 
     flux.gradient(f, 1.0)
-    monkeypatch.setattr(runtime, "parse", lambda f: pytest.fail("parsed again"))
+    monkeypatch.setattr(entries, "parse", lambda f: pytest.fail("parsed again"))
     assert flux.gradient(f, 2.0) == (4.0,)

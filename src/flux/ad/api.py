@@ -9,7 +9,10 @@ from types import FunctionType, MethodType
 from typing import Any
 
 from flux.ad import runtime
+from flux.ad.carries import carries
 from flux.ad.cotangents import dense, deposit, gradient_of, own_memory, snapshot
+from flux.ad.entries import entry_of
+from flux.ad.inert import nothing
 from flux.ad.own import DECLARED, frozen, users_own
 from flux.ad.registry import AUGMENTED, INERT, augments
 from flux.ad.spaces import project, space_of, zero_of
@@ -137,7 +140,7 @@ def one(y, f):
         if zero is not None:
             return zero + 1
     name = getattr(f, "__name__", type(f).__name__)
-    if isinstance(y, bool | int) or (scalar and not runtime.carries(y)):
+    if isinstance(y, bool | int) or (scalar and not carries(y)):
         # A whole number is constant: every gradient is zero.
         return None
     kind = f"an array of shape {shape}" if space is not None and shape else type(y).__name__
@@ -321,7 +324,7 @@ def structural(y, ct, store):
 def said(fn, cts, values: tuple, named: dict) -> tuple[tuple, dict]:
     """What the pullback of a rule returned: cotangents by position and by keyword."""
     others: dict = {}
-    silent = [k for k, v in named.items() if runtime.carries(v)]
+    silent = [k for k, v in named.items() if carries(v)]
     if isinstance(cts, tuple) and len(cts) == len(values) + 1 and isinstance(cts[-1], dict):
         cts, others, silent = cts[:-1], cts[-1], []
     got = f"{len(cts)} cotangents" if isinstance(cts, tuple) else f"a {type(cts).__name__}"
@@ -412,7 +415,7 @@ def within_gradient() -> bool:
 
 @augments(within_gradient)
 def always_within():
-    return True, runtime.nothing(0)
+    return True, nothing(0)
 
 
 def cut(x):
@@ -439,7 +442,7 @@ def code_ir(f: Callable) -> str:
     """
     from flux.ir.show import show
 
-    return show(runtime.entry_of(plain_function(f)).program)
+    return show(entry_of(plain_function(f), runtime.RUNTIME).program)
 
 
 def code_adjoint(f: Callable) -> str:
@@ -452,7 +455,7 @@ def code_adjoint(f: Callable) -> str:
     def area(r):
         t1, back_1 = pow(r, 2)...
     """
-    entry = runtime.entry_of(plain_function(f))
+    entry = entry_of(plain_function(f), runtime.RUNTIME)
     return f"{entry.forward.text()}\n\n\n{entry.back.text(pullback=True)}"
 
 

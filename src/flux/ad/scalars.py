@@ -13,7 +13,9 @@ import math
 from collections.abc import Callable
 from typing import TypeGuard
 
-from flux.ad.adjoint import NONE, Adjoint, Env, Plan, RunTime, Step
+from flux.ad.adjoint import Adjoint
+from flux.ad.plan import NONE, Plan, RunTime, Step
+from flux.ad.reverse import Env
 from flux.ir import prims
 from flux.ir.analyse import walk
 from flux.ir.program import (

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from flux.ad.registry import inert
+
 __all__ = ["IDENTITIES", "LOOKUPS", "MEMORIES", "SPACES", "TOTALS", "VALUE", "Space", "project",
            "space_of", "total_of", "zero_of"]  # fmt: skip
 
@@ -114,3 +116,6 @@ def zero_of(x):
     """The zero cotangent of `x`; `None` where `x` carries no derivative."""
     space = SPACES.get(type(x)) or space_of(type(x))
     return None if space is None else space.zero(x)
+
+
+inert(space_of, zero_of)

@@ -419,8 +419,8 @@ def _folder(module) -> str:
 
 
 MACHINERY = (
-    "flux.ir.", "flux.ad.adjoint", "flux.ad.runtime", "flux.ad.spaces", "flux.ad.scalars",
-    "flux.compiler.plan", "flux.compiler.containers",
+    "flux.ir.", "flux.ad.adjoint", "flux.ad.entries", "flux.ad.plan", "flux.ad.runtime",
+    "flux.ad.spaces", "flux.ad.scalars", "flux.compiler.plan", "flux.compiler.containers",
 )  # fmt: skip
 """Modules of ours whose objects hold nothing of the user's that could change."""
 OPAQUE = (_folder(jax), _folder(np))

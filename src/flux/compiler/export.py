@@ -14,8 +14,8 @@ from jax import export as jax_export
 from jax.core import Tracer
 
 import flux.errors
+from flux.ad.inert import opaque
 from flux.ad.registry import FINDERS
-from flux.ad.runtime import opaque
 from flux.compiler.control.calls import call_
 from flux.compiler.control.checks import Checks, current, is_collecting
 from flux.compiler.control.journal import Journal

@@ -24,9 +24,9 @@ from flux.ad.store import Store
 from flux.compiler.control.adjoints import adjoints
 from flux.compiler.control.calls import call_
 from flux.compiler.control.checks import Checks, collected, current
-from flux.compiler.control.join import Join, Slot, build, resolve
+from flux.compiler.control.descriptions import Slot, build, collect_slots, resolve
+from flux.compiler.control.join import Join
 from flux.compiler.control.journal import Journal
-from flux.compiler.control.loops import collect_slots
 from flux.compiler.control.options import Options, current as current_options, using
 from flux.compiler.staging import in_user_terms
 from flux.errors import ShapeError, StagingError, user_line

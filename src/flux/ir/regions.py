@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from flux.errors import is_users, source_line, user_line
 from flux.ir import prims
 from flux.ir.analyse import outer_variables, walk
 from flux.ir.emit import Writer, place
@@ -88,6 +89,12 @@ class Region:
     grows: tuple[str, ...] = ()
     flagged: frozenset[int] = frozenset()
     unasked: frozenset[int] = frozenset()
+
+    @property
+    def line(self) -> str | None:
+        """Its place in words; of a program of ours, the line of the user's that called it."""
+        here = source_line(self.filename, self.where.line)
+        return here if is_users(self.filename) else user_line() or here
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,11 @@ from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from flux.ad import registry
+from flux.ad.carries import carries
 from flux.ad.cotangents import accumulate
+from flux.ad.inert import nothing
 from flux.ad.registry import AUGMENTED, augments, inert
-from flux.ad.runtime import call, carries, nothing
+from flux.ad.runtime import call
 from flux.ad.spaces import SPACES, space_of
 from flux.ad.store import instance_dict
 from flux.errors import NotDifferentiable, user_line

@@ -9,8 +9,9 @@ import ast
 import operator
 from types import FunctionType
 
+from flux.ad.inert import back_of_text, nothing, reading
 from flux.ad.registry import AUGMENTED, augments
-from flux.ad.runtime import back_of_text, call, nothing, reading
+from flux.ad.runtime import call
 from flux.ad.spaces import project, space_of
 from flux.ad.unknown import of_text
 from flux.errors import NotDifferentiable, user_line

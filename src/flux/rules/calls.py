@@ -8,8 +8,10 @@ from __future__ import annotations
 from types import BuiltinFunctionType, MethodType, ModuleType
 
 from flux.ad import registry
+from flux.ad.carries import carries
+from flux.ad.inert import not_differentiable, nothing
 from flux.ad.registry import AUGMENTED, augments
-from flux.ad.runtime import call, call_value, carries, method_of_array, not_differentiable, nothing
+from flux.ad.runtime import call, call_value, method_of_array
 from flux.ad.spaces import space_of
 from flux.ad.unknown import Text
 from flux.ir import prims

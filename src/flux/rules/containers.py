@@ -6,8 +6,10 @@ key.
 
 from __future__ import annotations
 
+from flux.ad.carries import carries
+from flux.ad.inert import nothing
 from flux.ad.registry import AUGMENTED, augments
-from flux.ad.runtime import call, carries, nothing
+from flux.ad.runtime import call
 from flux.errors import NotDifferentiable, user_line
 from flux.ir import prims
 from flux.rules.items import give_back, is_own_iterable, sequence, solid

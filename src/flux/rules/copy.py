@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 
+from flux.ad.carries import carries
+from flux.ad.inert import not_differentiable
 from flux.ad.registry import AUGMENTED
-from flux.ad.runtime import carries, not_differentiable
 from flux.ad.spaces import space_of
 from flux.tree.objects import blank, fields, is_object, set_field
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from types import FunctionType
 
+from flux.ad.inert import nothing
 from flux.ad.registry import AUGMENTED, augments, inert
-from flux.ad.runtime import Pullback, call, call_value, nothing
+from flux.ad.runtime import Pullback, call, call_value
 from flux.errors import NotDifferentiable, SourceError, user_line
 from flux.ir import patterns, prims
 from flux.ir.program import Prim

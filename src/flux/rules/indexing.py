@@ -10,8 +10,10 @@ from numbers import Integral
 from types import FunctionType, ModuleType
 
 from flux.ad import registry
+from flux.ad.carries import carries
+from flux.ad.inert import not_differentiable, nothing
 from flux.ad.registry import AUGMENTED, augments, inert
-from flux.ad.runtime import call, carries, not_differentiable, nothing
+from flux.ad.runtime import call
 from flux.ad.spaces import space_of
 from flux.errors import NotDifferentiable, user_line
 from flux.ir import prims

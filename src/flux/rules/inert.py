@@ -7,8 +7,9 @@ import operator
 import random
 import threading
 
+from flux.ad.carries import carries, is_capturing
+from flux.ad.inert import no_back, not_differentiable, nothing
 from flux.ad.registry import AUGMENTED, INERT_MODULES, augments, inert
-from flux.ad.runtime import carries, is_capturing, no_back, not_differentiable, nothing
 
 inert(len, isinstance, issubclass, callable, hasattr, id, hash, type, repr, str, int, bool, print,
       range, slice, format, ord, chr, bin, hex, oct, bytes, object, object.__init__, super,

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from types import FunctionType
 
+from flux.ad.carries import carries
 from flux.ad.indexed import Indexed, form_of
+from flux.ad.inert import not_differentiable
 from flux.ad.registry import inert
-from flux.ad.runtime import call, carries, not_differentiable
+from flux.ad.runtime import call
 from flux.ad.spaces import space_of
 
 __all__ = ["give_back", "is_own_iterable", "listed", "sequence", "solid"]

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from types import FunctionType
 from typing import Any
 
-from flux.ad.adjoint import REVERSED
+from flux.ad.carries import carries
 from flux.ad.indexed import Indexed, form_of
+from flux.ad.inert import not_differentiable, nothing
 from flux.ad.registry import AUGMENTED, augments, inert
-from flux.ad.runtime import call, carries, items, not_differentiable, nothing
+from flux.ad.reverse import REVERSED
+from flux.ad.runtime import call, items
 from flux.ad.spaces import space_of
 from flux.rules.equivalents import as_python
 from flux.rules.items import give_back, is_own_iterable, sequence

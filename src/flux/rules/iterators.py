@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from types import FunctionType
 
+from flux.ad.carries import carries
 from flux.ad.registry import inert
-from flux.ad.runtime import carries
 from flux.errors import NotDifferentiable, user_line
 
 __all__ = ["ENDED", "QUICK", "Backwards", "Cursor", "Entries", "Filtered", "Lazy", "Mapped",

@@ -6,8 +6,9 @@ items about moves the slots the other way in reverse.
 
 from __future__ import annotations
 
+from flux.ad.inert import no_back, nothing
 from flux.ad.registry import AUGMENTED, augments
-from flux.ad.runtime import call, no_back, nothing
+from flux.ad.runtime import call
 from flux.rules.items import give_back, solid
 
 __all__ = ["dict_update", "list_extend", "list_pop", "list_sort"]

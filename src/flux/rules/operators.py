@@ -11,9 +11,11 @@ import operator
 from collections.abc import Callable
 from types import FunctionType
 
+from flux.ad.carries import carries
 from flux.ad.cotangents import dense
+from flux.ad.inert import not_differentiable, nothing
 from flux.ad.registry import AUGMENTED, inert
-from flux.ad.runtime import call, carries, not_differentiable, nothing
+from flux.ad.runtime import call
 from flux.ad.spaces import VALUE, project, space_of
 from flux.errors import NotDifferentiable, user_line
 from flux.ir import prims

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from flux.ad.inert import nothing
 from flux.ad.registry import augments
-from flux.ad.runtime import nothing
 from flux.rules.iterators import QUICK, Backwards, Entries, entries_pairs
 
 

@@ -14,13 +14,14 @@ import numpy as np
 from jax.core import Tracer
 
 from flux.ad import runtime
-from flux.ad.adjoint import REVERSED
 from flux.ad.api import pullback
 from flux.ad.cotangents import dense
+from flux.ad.entries import STAGING
 from flux.ad.indexed import Indexed
+from flux.ad.inert import nothing
 from flux.ad.own import users_own
 from flux.ad.registry import AUGMENTED, inert
-from flux.ad.runtime import nothing
+from flux.ad.reverse import REVERSED
 from flux.ad.spaces import project
 from flux.compiler.control import twins
 from flux.compiler.control.branches import if_, made_twice
@@ -47,6 +48,7 @@ from flux.compiler.control.builtins import (
     zip_,
 )
 from flux.compiler.control.checks import NoneInsideTry
+from flux.compiler.control.descriptions import Either
 from flux.compiler.control.draws import is_generator, refuse_draw
 from flux.compiler.control.growth import STACKING, stack_again
 from flux.compiler.control.iterables import (
@@ -58,7 +60,6 @@ from flux.compiler.control.iterables import (
     staged,
 )
 from flux.compiler.control.iterators import not_spent
-from flux.compiler.control.join import Either
 from flux.compiler.control.loops import for_, while_
 from flux.compiler.control.managers import note_entered, refuse_swallowing
 from flux.compiler.control.methods import instead_of_method
@@ -501,9 +502,9 @@ def write(program: Program, instead: dict[int, Any]) -> Emitted:
 @contextmanager
 def adjoints():
     """What is differentiated meanwhile becomes a part of the program that is being made."""
-    before = getattr(runtime.STAGING, "write", None)
-    runtime.STAGING.write = write
+    before = getattr(STAGING, "write", None)
+    STAGING.write = write
     try:
         yield
     finally:
-        runtime.STAGING.write = before
+        STAGING.write = before

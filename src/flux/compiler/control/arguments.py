@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from flux.ad.inert import no_back
 from flux.ad.registry import AUGMENTED, INERT
-from flux.ad.runtime import no_back
 from flux.errors import StagingError, user_line
 from flux.rules.jax.leaf import Leaf
 

@@ -9,10 +9,11 @@ import jax.numpy as jnp
 from jax import lax
 from jax.core import Tracer
 
-from flux.compiler.control.join import Either, Join, Static, build, resolve
+from flux.compiler.control.descriptions import Either, Static, build, resolve
+from flux.compiler.control.join import Join
 from flux.compiler.control.traces import State, Traced, state_of, traced, values_or_none
 from flux.compiler.control.unbound import Maybe, described, handed_on, join_flagged
-from flux.errors import StagingError, source_line
+from flux.errors import StagingError
 from flux.ir.regions import Region, undefined
 
 __all__ = ["if_", "made_twice"]
@@ -70,7 +71,7 @@ class Branch:
         links = [(after, first, inside(join, value)) for after, first, value in join.links]
         tests = [i for i in self.region.records if self.region.names[i].startswith("took")]
         if links and len(tests) > 1:  # a branch of a program that is differentiated twice
-            raise made_twice(source_line(self.region.filename, self.region.where.line))
+            raise made_twice(self.region.line)
         leaves = dict(zip(join.slots, self.arrays(join, first, second), strict=True))
         memo: dict = {}
         self.state.apply(lambda part: build(part, leaves, memo))

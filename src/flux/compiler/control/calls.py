@@ -13,8 +13,9 @@ from typing import Any
 import jax
 
 from flux.ad import runtime
-from flux.ad.adjoint import REVERSED
+from flux.ad.entries import STAGING, captured_cells, cells_of
 from flux.ad.higher import Checkpointed
+from flux.ad.reverse import REVERSED
 from flux.compiler.containers import is_registered
 from flux.compiler.control.branches import if_
 from flux.compiler.control.builtins import (
@@ -136,12 +137,12 @@ class Form:
         self.program = parse(f)
         make = make or (lambda program: RegionWriter(program, CONTROL))
         self.emitted = emit(self.program, make)
-        self.cells = runtime.cells_of(self.emitted.names)
+        self.cells = cells_of(self.emitted.names)
 
     def bind(self, f: FunctionType) -> FunctionType:
         """The function for the globals, defaults and captured cells of `f`."""
         noted(f)
-        cells = runtime.captured_cells(f, self.program, self.emitted.code, self.cells)
+        cells = captured_cells(f, self.program, self.emitted.code, self.cells)
         return bind(self.emitted.code, f.__globals__, cells, like=f)
 
 
@@ -150,7 +151,7 @@ def form_of(f: FunctionType) -> FunctionType | None:
     if not is_ours_to_write(f) or is_registered(f):
         return None
     code = f.__code__
-    make = getattr(getattr(runtime.STAGING, "write", None), "primal", None)
+    make = getattr(getattr(STAGING, "write", None), "primal", None)
     key = id(code), make
     found = FORMS.get(key)
     if found is None:
@@ -170,7 +171,7 @@ def form_of(f: FunctionType) -> FunctionType | None:
 
 def noted(f: FunctionType) -> None:
     """Tell who wants to know that a function is about to run."""
-    ran = getattr(runtime.STAGING, "ran", None)
+    ran = getattr(STAGING, "ran", None)
     if ran is not None:
         ran(f)
 

@@ -7,13 +7,12 @@ from contextlib import contextmanager
 
 import jax.numpy as jnp
 
-from flux.compiler.control.join import inside_try
 from flux.compiler.namespaces import is_users
 from flux.compiler.staging import is_of_making
-from flux.errors import PACKAGE, FluxError, user_line
+from flux.errors import PACKAGE, FluxError, StagingError, user_line
 
-__all__ = ["Checks", "NoneInsideTry", "Unreached", "collected", "current", "is_collecting",
-           "is_users_error", "note_risk", "risks_so_far"]  # fmt: skip
+__all__ = ["Checks", "NoneInsideTry", "Unreached", "collected", "current", "inside_try",
+           "is_collecting", "is_users_error", "note_risk", "risks_so_far"]  # fmt: skip
 
 LOCAL = threading.local()
 UNBOUND = NameError, UnboundLocalError
@@ -142,3 +141,13 @@ def is_users_error(error: BaseException) -> bool:
     code = place.tb_frame.f_code
     ours = type(error) in UNBOUND and code.co_name == "bound"
     return is_users(code.co_filename) or code.co_filename == PICKING or ours
+
+
+def inside_try(where: str | None) -> StagingError:
+    """The error for an exception that the user's code catches, and that only the data decide."""
+    return StagingError(
+        "Inside a `try`, an exception that only the data decide cannot be part of a compiled "
+        "program.",
+        where=where,
+        hint="Decide with `if` what shall happen instead of the exception.",
+    )

@@ -19,8 +19,8 @@ from jax.core import Tracer
 
 from flux.ad.cotangents import dense
 from flux.ad.spaces import project, zero_of
-from flux.compiler.control.join import build
-from flux.errors import StagingError, source_line
+from flux.compiler.control.descriptions import build
+from flux.errors import StagingError
 from flux.ir.regions import Region
 from flux.rules.items import give_back
 
@@ -61,7 +61,7 @@ class Growth:
             raise StagingError(
                 f"The list `{self.region.grows[0]}` grows by things that can change in a loop that "
                 "stays a loop.",
-                where=source_line(self.region.filename, self.region.where.line),
+                where=self.region.line,
                 hint="Append arrays, numbers, or tuples of them.",
             )
         return appended

@@ -1,330 +1,35 @@
-"""One structure for the values of two traces: the sides of a branch, the ends of an iteration.
-
-A *description* says how a value is made of the outputs of the control flow operation: `Slot` is an
-output, `Static` is the same on both sides, `Made` is a container of such, `Either` keeps the values
-of both sides apart.
-"""
+"""One structure for the values of two traces: the sides of a branch, the ends of an iteration."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
-from jax._src.core import trace_ctx
-from jax._src.lax.lax import _convert_element_type
-from jax.core import Tracer
 
-from flux.ad.cotangents import dense
-from flux.ad.indexed import Indexed
 from flux.compiler.containers import ARRAYS, Container, container_of
-from flux.compiler.control.doubles import note, originals
-from flux.compiler.control.journal import Known
-from flux.compiler.control.written import is_numpys, note_numpys
+from flux.compiler.control.checks import inside_try
+from flux.compiler.control.describe import Describer, whole
+from flux.compiler.control.descriptions import (
+    ABSENT,
+    NUMBERS,
+    Both,
+    Made,
+    Out,
+    Slot,
+    Static,
+    kind_of,
+    named,
+)
+from flux.compiler.control.doubles import originals
 from flux.compiler.plan import same
-from flux.errors import StagingError, source_line
-from flux.ir.regions import Region, undefined
+from flux.errors import StagingError
+from flux.ir.regions import undefined
 
-__all__ = [
-    "ABSENT",
-    "Either",
-    "Join",
-    "Made",
-    "Out",
-    "Slot",
-    "Static",
-    "build",
-    "inside_try",
-    "resolve",
-    "zeros",
-]
-
-NUMBERS = (bool, int, float, complex)
+__all__ = ["Join"]
 
 
-class Absent:
-    """No value on this side: it is never read there."""
-
-    __constant__ = True
-
-    def __repr__(self):
-        return "absent"
-
-
-ABSENT = Absent()
-
-
-@dataclass
-class Out:
-    """Output number `index` of the trace that a value was made in; would NumPy have made it?"""
-
-    __constant__ = True
-    index: int
-    kind: Any
-    numpys: bool = field(default=False, compare=False)
-
-
-@dataclass(eq=False)
-class Slot:
-    """An output of the operation.
-
-    Attributes:
-        first, second: on each side, an `Out`, a value from outside, or `ABSENT`.
-        kind: its shape, dtype and weak type.
-        path: of which variable it is a part.
-    """
-
-    __constant__ = True
-    first: Any
-    second: Any
-    kind: Any
-    path: str
-
-    def numpys(self) -> bool:
-        """Would NumPy have made it, on one side at least?"""
-        sides = self.first, self.second
-        return any([s.numpys if isinstance(s, Out) else is_numpys(s) for s in sides])
-
-
-@dataclass(eq=False)
-class Static:
-    """The same on both sides."""
-
-    value: Any
-
-
-@dataclass(eq=False)
-class Made:
-    """A container of described parts."""
-
-    shape: Container
-    parts: list
-
-
-@dataclass(eq=False)
-class Both:
-    """What belongs to one side of a branch each, which ran, and the links between their objects."""
-
-    first: Any
-    second: Any
-    links: list
-    test: Any = None
-
-
-class Either:
-    """Values of the two sides of a branch, of which only one was made when the program ran.
-
-    Attributes:
-        links: objects after the branch, each with what it was on the first and the second side.
-        test: did the first side run? An array.
-    """
-
-    __slots__ = ("first", "links", "second", "test")
-    __constant__ = False
-
-    def __init__(self, first, second, test=None):
-        self.first, self.second, self.test = first, second, test
-        self.links: list[tuple] = []
-
-
-def kind_of(value) -> Any:
-    """Shape, dtype and weak type of an array or number."""
-    if type(value) in NUMBERS:
-        dtype = jnp.result_type(value)
-        return jax.ShapeDtypeStruct((), dtype, weak_type=type(value) is not bool)
-    if isinstance(value, jax.Array):
-        known: Any = jax.typeof(value)
-        return jax.ShapeDtypeStruct(known.shape, known.dtype, weak_type=known.weak_type)
-    array: Any = jnp.asarray(value)
-    return jax.ShapeDtypeStruct(array.shape, array.dtype)
-
-
-def resolve(ref, outs, kind):
-    """The array that a side hands over for a slot."""
-    if ref is ABSENT or ref is None:
-        return zeros(kind)
-    value: Any = outs[ref.index] if isinstance(ref, Out) else ref
-    if jnp.issubdtype(kind.dtype, jax.dtypes.extended):
-        return value
-    convert: Any = _convert_element_type
-    value = convert(jnp.asarray(value), kind.dtype, weak_type=kind.weak_type)
-    return value if value.shape == kind.shape else jnp.broadcast_to(value, kind.shape)
-
-
-def zeros(kind):
-    """An array of zeros of this kind."""
-    if jnp.issubdtype(kind.dtype, jax.dtypes.prng_key):
-        return jax.random.wrap_key_data(jnp.zeros((*kind.shape, 2), jnp.uint32))
-    return _convert_element_type(
-        jnp.zeros(kind.shape, kind.dtype), kind.dtype, weak_type=kind.weak_type
-    )
-
-
-def build(description, leaves, memo: dict[int, Any] | None = None):
-    """The value that is described, of these outputs; `leaves` has an array for each slot."""
-    memo = {} if memo is None else memo
-    key = id(description)
-    if key in memo:
-        return memo[key]
-    if isinstance(description, Slot):
-        leaf = leaves[description]
-        if description.numpys():
-            note_numpys(leaf)
-        return leaf
-    if isinstance(description, Static):
-        return description.value
-    if isinstance(description, Both):
-        parts = (description.first, description.second, description.test)
-        made = Either(*[build(part, leaves, memo) for part in parts])
-        made.links += [
-            tuple([build(part, leaves, memo) for part in link]) for link in description.links
-        ]
-        return made
-    shape = description.shape
-    if shape.mutable:
-        memo[key] = new = shape.empty()
-        shape.fill(new, [build(part, leaves, memo) for part in description.parts])
-        return new
-    memo[key] = new = shape.build([build(part, leaves, memo) for part in description.parts])
-    return new
-
-
-class Join:
-    """Describes the values of a first trace, and joins those of a second to them.
-
-    Attributes:
-        slots: all outputs.
-        outs: the traced arrays that the trace which is running hands over.
-        changed: a join found something that the description did not hold before.
-        doubles: by `id` of a description of an object, with it: the variable, and what else the
-            object may be in plain Python.
-        starts: of those, what they may be before the first iteration only.
-        absent: the slots that the second side left empty.
-        statics: the descriptions of arrays that come from outside.
-        recording: what is described belongs to a record, where reads stay the objects they are.
-    """
-
-    __constant__ = True
-
-    def __init__(self, region: Region, known: dict[int, Any], loose: set[int] | None = None):
-        self.region, self.known, self.loose = region, known, loose
-        self.slots: list[Slot] = []
-        self.cotangents = region.cotangents
-        self.origins: dict[int, tuple[Made, Any]] = {}
-        self.same_as: dict[int, tuple[Made, Any]] = {}
-        self.touched: Callable[[], set[int]] = set
-        self.touched_first: set[int] = set()
-        self.doubles: dict[int, tuple[Made, str, list]] = {}
-        self.starts: dict[int, list] = {}
-        self.statics: list[Static] = []
-        self.recording = False
-        self.first_trace()
-
-    def first_trace(self) -> None:
-        self.outs: list = []
-        self.places: dict[int, Out] = {}
-        self.memo: dict[Any, Any] = {}
-        self.alive: list = []
-        self.absent: set[Slot] = set()
-        self.partners: dict[int, Made] = {}
-        self.links: list[tuple[Made, Made, Any]] = []
-        self.side = "first"
-        self.changed = False
-        self.trace = trace_ctx.trace
-
-    def second_trace(self) -> None:
-        self.first_trace()
-        self.side = "second"
-
-    def references(self, array) -> int:
-        """How many references to an array this holds, and the journal whose things it knows."""
-        own = [*self.alive, *[static.value for static in self.statics]]
-        journal = self.known.references(array) if isinstance(self.known, Known) else 0
-        return journal + sum([value is array for value in own])
-
-    # -- leaves ----------------------------------------------------------------------------------
-
-    def is_inner(self, value) -> bool:
-        return isinstance(value, Tracer) and value._trace is self.trace
-
-    def reference(self, value):
-        """An `Out` for an array of the running trace; any other value as it is."""
-        if not self.is_inner(value):
-            return value
-        known = self.places.get(id(value))
-        if known is None:
-            known = Out(len(self.outs), kind_of(value), is_numpys(value))
-            self.places[id(value)] = known
-            self.outs.append(value)
-            self.alive.append(value)
-        return known
-
-    def slot(self, first, second, kind, path: str) -> Slot:
-        slot = Slot(first, second, kind, path)
-        self.slots.append(slot)
-        self.changed = True
-        return slot
-
-    def alone(self, value, path: str):
-        """A slot for a leaf that only this side has."""
-        ref = self.reference(value)
-        first, second = (ABSENT, ref) if self.side == "second" else (ref, ABSENT)
-        return self.slot(first, second, kind_of(value), path)
-
-    # -- one side --------------------------------------------------------------------------------
-
-    def describe(self, value, path: str, carried: bool = False):
-        """The description of a value: arrays of the running trace become slots.
-
-        Where `carried`, all arrays and numbers do.
-        """
-        value = value if self.recording else whole(value)
-        if carried and (isinstance(value, ARRAYS) or type(value) in NUMBERS):
-            return self.alone(value, path)
-        key = (id(value), carried)
-        if key in self.memo:
-            return self.memo[key]
-        self.alive.append(value)
-        found = self.described(value, path, carried)
-        if not isinstance(value, tuple):
-            self.memo[key] = found
-        return found
-
-    def described(self, value, path: str, carried: bool):
-        if isinstance(value, ARRAYS):
-            if self.is_inner(value):
-                return self.alone(value, path)
-            self.statics.append(Static(value))
-            return self.statics[-1]
-        if id(value) in self.known:
-            return Static(value)
-        if isinstance(self.known, Known) and self.known.slots(value):
-            return Static(value)
-        if type(value) is Either:
-            first = self.describe(value.first, path, carried)
-            second = self.describe(value.second, path, carried)
-            links = [[self.describe(v, path) for v in link] for link in value.links]
-            return Both(first, second, links, self.describe(value.test, path))
-        shape = container_of(value)
-        if shape is None:
-            return Static(value)
-        if shape.mutable:
-            made = Made(shape, [])
-            self.memo[id(value), carried] = made
-            self.origins[id(made)] = made, value
-            self.double(made, path, originals(value))
-            made.parts += [self.describe(p, path + n, carried) for _, p, n in shape.parts(value)]
-            return made if carried or has_slots(made) else Static(value)
-        parts = [self.describe(p, path + n, carried) for _, p, n in shape.parts(value)]
-        if all(isinstance(p, Static) for p in parts) and not carried:
-            return Static(value)
-        return Made(shape, parts)
-
-    # -- the other side --------------------------------------------------------------------------
+class Join(Describer):
+    """Describes the values of a first trace, and joins those of a second to them."""
 
     def join(self, known, value, path: str):
         """The description of `known` on the first side and `value` on the second."""
@@ -444,24 +149,6 @@ class Join:
         """What another object in the place of `value` may be in plain Python."""
         return [*([value] if id(value) in self.known else []), *originals(value)]
 
-    def double(self, made: Made, path: str, others: list) -> None:
-        """The object that is built of `made` may be one of `others` in plain Python."""
-        if made.shape.mutable:
-            self.doubles[id(made)] = made, path, others
-
-    def note_doubles(self, memo: dict[int, Any], started: bool = False) -> None:
-        """The objects were built: those that are doubles are known as such from now on.
-
-        Args:
-            started: the loop had an iteration, and what was there before is left.
-        """
-        where = source_line(self.region.filename, self.region.where.line)
-        for key, (_, path, others) in self.doubles.items():
-            if not started:
-                others = [*others, *self.starts.get(key, [])]
-            if key in memo and others:
-                note(memo[key], others, path, where)
-
     def join_loose(self, first, shape: Container, value, path: str):
         """An object that the loop was given, and another that takes its name or place.
 
@@ -507,24 +194,9 @@ class Join:
                 return Made(shape, [self.or_zero(Static(part), path) for part in value])
         return known
 
-    def record(self, value, path: str):
-        """The description of what the reverse will need: it meets the very objects again."""
-        self.recording = True
-        try:
-            return self.describe(value, path)
-        finally:
-            self.recording = False
-
     def both(self, known, value, path: str):
         """The values of a record: each side keeps its own."""
         return Both(known, self.record(value, path), [], Static(None))
-
-    def object_of(self, description, memo: dict[int, Any]):
-        """The object that a description stands for; `None` if it was not built."""
-        if isinstance(description, Static):
-            return description.value
-        known = self.same_as.get(id(description))
-        return memo.get(id(description)) if known is None else known[1]
 
     # -- errors ----------------------------------------------------------------------------------
 
@@ -535,11 +207,11 @@ class Join:
             or isinstance(known, Static)
             and isinstance(known.value, BaseException)
         ):
-            return inside_try(source_line(region.filename, region.where.line))
+            return inside_try(region.line)
         first, second = named(known), named(value)
         if first == second:
             first, second = "the object that it was", "another one"
-        line = source_line(region.filename, region.where.line)
+        line = region.line
         return StagingError(
             f"{path} is {first} on one path and {second} on another, and only the data decide "
             "which: a compiled program needs one type and shape for both.",
@@ -549,72 +221,11 @@ class Join:
         )
 
 
-def has_slots(made: Made) -> bool:
-    """Is there an output anywhere in a described container?"""
-    waiting: list[Any] = [made]
-    seen: set[int] = set()
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, Slot):
-            return True
-        if id(part) not in seen:
-            seen.add(id(part))
-            waiting += part.parts if isinstance(part, Made) else []
-            if isinstance(part, Both):
-                waiting += [
-                    part.test,
-                    part.first,
-                    part.second,
-                    *[p for link in part.links for p in link],
-                ]
-    return False
-
-
-def inside_try(where: str | None) -> StagingError:
-    """The error for an exception that the user's code catches, and that only the data decide."""
-    return StagingError(
-        "Inside a `try`, an exception that only the data decide cannot be part of a compiled "
-        "program.",
-        where=where,
-        hint="Decide with `if` what shall happen instead of the exception.",
-    )
-
-
 def joined_dtype(a, b):
     """The dtype that JAX gives the sum of two arrays."""
     return jnp.result_type(
         *[np.zeros((), k.dtype).item() if k.weak_type else k.dtype for k in (a, b)]
     )
-
-
-def whole(value):
-    """A value without lazy cotangents: rows are added to the array that is there already."""
-    if type(value) is tuple and any([type(part) is Indexed for part in value]):
-        return tuple([whole(part) for part in value])
-    if type(value) is not Indexed:
-        return value
-    reads = value.reads()
-    if not isinstance(value.like, jax.Array):
-        return dense(value)
-    wholes = [ct for index, ct in reads if index is ...]
-    total = wholes[0] if wholes else jnp.zeros(value.like.shape, value.like.dtype)
-    for ct in wholes[1:]:
-        total = total + ct
-    for index, ct in reads:
-        if index is not ...:
-            total = added(total, index, ct)
-    return total
-
-
-def added(total, index, ct):
-    """`total` with `ct` added at `index`; a single row is written in place by a loop."""
-    if not isinstance(index, Tracer) or index.ndim or index.dtype == bool:
-        return total.at[index].add(ct)
-    count = total.shape[0]
-    place = jnp.where(index < 0, index + count, index)
-    row = lax.dynamic_index_in_dim(total, place, 0, keepdims=False)
-    more = jnp.where((place >= 0) & (place < count), ct, jnp.zeros_like(row))
-    return lax.dynamic_update_index_in_dim(total, row + more, place, 0)
 
 
 def is_same(a, b) -> bool:
@@ -634,27 +245,3 @@ def alike(a: Container, b: Container) -> bool:
         and getattr(a, "structure", None) == getattr(b, "structure", None)
         and getattr(a, "function", None) is getattr(b, "function", None)
     )
-
-
-def named(value) -> str:
-    """How an error speaks of a value or description."""
-    if isinstance(value, Static):
-        value = value.value
-    if isinstance(value, Slot):
-        return text_of(value.kind)
-    if isinstance(value, Made):
-        kind, size = value.shape.kind.__name__, len(value.parts)
-        return f"a {kind} of {size}" if kind in ("tuple", "list", "dict") else f"a `{kind}`"
-    if isinstance(value, ARRAYS):
-        return text_of(kind_of(value))
-    if type(value) in NUMBERS:
-        return f"the number {value!r}"
-    if value is None or isinstance(value, str):
-        return repr(value)
-    if isinstance(value, tuple | list | dict):
-        return f"a {type(value).__name__} of {len(value)}"
-    return f"a `{type(value).__name__}`"
-
-
-def text_of(kind) -> str:
-    return f"an array of {kind.dtype} of shape {tuple(kind.shape)}"

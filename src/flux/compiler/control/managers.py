@@ -12,8 +12,7 @@ import threading
 from types import FunctionType
 from typing import Any
 
-from flux.compiler.control.checks import risks_so_far
-from flux.compiler.control.join import inside_try
+from flux.compiler.control.checks import inside_try, risks_so_far
 from flux.errors import SourceError, user_line
 from flux.ir import prims
 from flux.ir.source import find_source

@@ -8,8 +8,8 @@ from typing import Any
 from jax import lax
 
 from flux.compiler.control.checks import Unreached
+from flux.compiler.control.descriptions import Either, Static, build
 from flux.compiler.control.iterables import Sequence
-from flux.compiler.control.join import Either, Static, build
 from flux.ir.regions import undefined
 
 __all__ = ["Chained", "Links", "Rest", "Reverse", "Stacked", "backwards", "chained", "chosen",

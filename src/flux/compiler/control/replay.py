@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.core import eval_jaxpr
 
-from flux.compiler.control.join import ABSENT, Out, build, resolve, zeros
+from flux.compiler.control.descriptions import ABSENT, Out, build, resolve, zeros
 
 __all__ = ["Iteration", "Kept", "Replayed", "keeping_loop", "reverse"]
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from flux.ad import runtime
+from flux.ad.entries import STAGING
 from flux.compiler.containers import ATOMS, ObjectOf, container_of, is_registered
 from flux.compiler.control.changes import equal, is_number, is_same, numbers_in, told, told_inside
 from flux.compiler.control.journal import Journal, contents, put
@@ -401,8 +401,8 @@ def noticing(surroundings: Surroundings):
 
     Raises: `Reached`, `StagingError`.
     """
-    before = getattr(runtime.STAGING, "ran", None)
-    runtime.STAGING.ran = surroundings.ran
+    before = getattr(STAGING, "ran", None)
+    STAGING.ran = surroundings.ran
     try:
         yield
     except Exception:
@@ -411,7 +411,7 @@ def noticing(surroundings: Surroundings):
     else:
         surroundings.settle()
     finally:
-        runtime.STAGING.ran = before
+        STAGING.ran = before
 
 
 class ReadOnly:

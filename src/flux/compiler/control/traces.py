@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from types import CellType
 from typing import Any
@@ -12,13 +13,14 @@ from jax.extend.core import Literal
 
 from flux.ad.store import Store
 from flux.compiler.control.checks import Unreached, current, is_users_error
+from flux.compiler.control.descriptions import Static
 from flux.compiler.control.doubles import scope
-from flux.compiler.control.join import Join, Static
+from flux.compiler.control.join import Join
 from flux.compiler.control.journal import Journal, put
 from flux.compiler.control.silence import silent
 from flux.compiler.control.unbound import join_contents
 from flux.compiler.control.written import block
-from flux.errors import StagingError, source_line
+from flux.errors import StagingError
 from flux.ir.regions import Region, undefined
 
 __all__ = ["State", "Traced", "state_of", "traced", "values_or_none"]
@@ -79,6 +81,8 @@ def values_or_none(block: Callable, state: State):
 
 
 CELL = ("cell_contents",)
+INTERNAL = re.compile(r"`t\d+`")
+"""A name that the program gave, not the user."""
 
 
 class State:
@@ -138,13 +142,13 @@ class State:
         if not new_keys and keys == CELL:
             return keys, known, [undefined]
         thing = self.journal.things[place]
-        where = self.region.where
         path = self.journal.paths[place].strip().removeprefix("captured ")
+        path = "" if INTERNAL.fullmatch(path) else path
         what = f"The {type(thing).__name__} {path}".rstrip()
         raise StagingError(
             f"{what} gets other items, keys or attributes on one path than on another, and only "
             "the data decide which.",
-            where=source_line(self.region.filename, where.line),
+            where=self.region.line,
             hint="Set the same ones on every path; for a list whose length the data decide, use "
             "an array and a count.",
         )

@@ -14,7 +14,8 @@ import jax.numpy as jnp
 
 from flux.compiler.containers import container_of
 from flux.compiler.control.checks import current
-from flux.compiler.control.join import Join, Made, Slot, Static
+from flux.compiler.control.descriptions import Made, Slot, Static
+from flux.compiler.control.join import Join
 from flux.errors import StagingError, user_line
 from flux.ir.regions import Region, undefined
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 from flux.ad import runtime
+from flux.ad.entries import STAGING
 from flux.ad.registry import AUGMENTED
 from flux.compiler.control.calls import CONTROL, call_, is_written
 from flux.compiler.control.checks import is_collecting
@@ -85,7 +86,7 @@ def watchers() -> tuple[Watcher, ...]:
 
 def is_watching() -> bool:
     """Are functions run operation by operation, in this thread and now?"""
-    return getattr(runtime.STAGING, "write", None) is write
+    return getattr(STAGING, "write", None) is write
 
 
 @contextmanager
@@ -97,14 +98,14 @@ def watching(watcher: Watcher):
             where=user_line(),
             hint="Put `with flux.debug_nans():` or `with flux.check_bounds():` around the call.",
         )
-    before, mode = watchers(), getattr(runtime.STAGING, "write", None)
+    before, mode = watchers(), getattr(STAGING, "write", None)
     LOCAL.watchers = (*before, watcher)
-    runtime.STAGING.write = write
+    STAGING.write = write
     try:
         yield
     finally:
         LOCAL.watchers = before
-        runtime.STAGING.write = mode
+        STAGING.write = mode
 
 
 # -- the hooks -------------------------------------------------------------------------------------

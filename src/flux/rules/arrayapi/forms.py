@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from flux.ad.inert import nothing
 from flux.ad.registry import inert
-from flux.ad.runtime import call, nothing
+from flux.ad.runtime import call
 from flux.ad.spaces import project
 from flux.rules.arrayapi.space import as_array, carries, refused
 

@@ -10,8 +10,8 @@ from numpy import ndarray
 
 from flux.ad.cotangents import dense
 from flux.ad.indexed import SCATTER, Indexed
+from flux.ad.inert import nothing
 from flux.ad.registry import AUGMENTED, inert
-from flux.ad.runtime import nothing
 from flux.ad.spaces import project
 from flux.rules.arrayapi.forms import MAKERS, known, no_derivative, rule, unruled
 from flux.rules.arrayapi.libraries import NAMESPACES, Outline, is_array, is_inexact, namespace

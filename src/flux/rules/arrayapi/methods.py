@@ -12,8 +12,8 @@ from types import ModuleType
 
 from flux.ad import registry
 from flux.ad.api import BEFORE_USE
+from flux.ad.inert import no_back, nothing
 from flux.ad.registry import AUGMENTED, inert
-from flux.ad.runtime import no_back, nothing
 from flux.ad.spaces import project, space_of
 from flux.ir import prims, sharing
 from flux.rules.arrayapi import elementwise, fourier, indexing, linalg, products, reductions, shapes

@@ -17,8 +17,8 @@ import numpy as np
 from jax.tree_util import tree_flatten, tree_unflatten
 
 from flux.ad.cotangents import dense, deposit
+from flux.ad.inert import nothing
 from flux.ad.registry import inert
-from flux.ad.runtime import nothing
 from flux.ad.spaces import project
 from flux.rules.captured import captured_arrays, with_captured
 from flux.rules.copies import applied

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from flux.ad import registry
+from flux.ad.inert import no_back, nothing
 from flux.ad.registry import AUGMENTED, inert
-from flux.ad.runtime import call, no_back, nothing
+from flux.ad.runtime import call
 from flux.ad.spaces import project
 from flux.errors import NotDifferentiable, user_line
 from flux.ir import prims

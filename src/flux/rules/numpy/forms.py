@@ -11,8 +11,9 @@ import inspect
 import numpy as np
 from numpy import ndarray
 
+from flux.ad.inert import nothing
 from flux.ad.registry import AUGMENTED, inert
-from flux.ad.runtime import call, nothing
+from flux.ad.runtime import call
 from flux.ad.spaces import project
 from flux.errors import NotDifferentiable, user_line
 from flux.rules.numpy.space import apart, differs, is_opaque, lost, of_items

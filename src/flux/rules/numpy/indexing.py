@@ -11,8 +11,8 @@ from numpy import ndarray
 from flux.ad import registry
 from flux.ad.cotangents import dense
 from flux.ad.indexed import LAZY, SCATTER, Form, Indexed
+from flux.ad.inert import nothing
 from flux.ad.registry import AUGMENTED, augments, inert
-from flux.ad.runtime import nothing
 from flux.ad.spaces import project
 from flux.ad.unknown import Unknown
 from flux.rules.numpy.forms import augmented_like, like, no_rule, refused, rule

@@ -6,8 +6,8 @@ import numpy as np
 from numpy import ndarray
 
 from flux.ad import registry
+from flux.ad.inert import no_back, nothing
 from flux.ad.registry import AUGMENTED, inert
-from flux.ad.runtime import no_back, nothing
 from flux.ad.spaces import project
 from flux.rules.numpy import indexing, products, reductions, shapes, ufuncs  # noqa: F401
 from flux.rules.numpy.forms import no_rule, refused

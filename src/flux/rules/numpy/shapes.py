@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from flux.ad.carries import carries
 from flux.ad.cotangents import dense
+from flux.ad.inert import reading
 from flux.ad.registry import AUGMENTED, inert
-from flux.ad.runtime import carries, reading
 from flux.ad.spaces import project
 from flux.rules.items import give_back, sequence
 from flux.rules.numpy.forms import like, refused, rule

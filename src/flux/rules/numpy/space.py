@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from flux.ad.carries import carries
 from flux.ad.registry import AUGMENTED, inert
-from flux.ad.runtime import carries
 from flux.ad.spaces import LOOKUPS, MEMORIES, SPACES, VALUE, Space, project, space_of
 from flux.ad.unknown import Unknown, of_text
 from flux.errors import NotDifferentiable, user_line

@@ -13,10 +13,11 @@ from sys import getrefcount
 import numpy as np
 from numpy import ndarray
 
+from flux.ad.carries import carries
 from flux.ad.cotangents import dense
 from flux.ad.indexed import Form, form_of
 from flux.ad.registry import AUGMENTED, inert
-from flux.ad.runtime import call, carries
+from flux.ad.runtime import call
 from flux.ad.spaces import SPACES, Space, project
 from flux.errors import NotDifferentiable, user_line
 from flux.ir import prims

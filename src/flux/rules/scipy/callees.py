@@ -8,8 +8,9 @@ from types import FunctionType, MethodType
 
 import numpy as np
 
+from flux.ad.carries import carries
+from flux.ad.inert import no_back, nothing
 from flux.ad.registry import AUGMENTED, FINDERS, is_inert
-from flux.ad.runtime import carries, no_back, nothing
 from flux.errors import NotDifferentiable, user_line
 
 __all__ = ["finder", "holds", "refusing"]

@@ -11,8 +11,9 @@ import math
 import numpy as np
 from scipy import special, stats
 
+from flux.ad.inert import nothing
 from flux.ad.registry import AUGMENTED
-from flux.ad.runtime import call, nothing
+from flux.ad.runtime import call
 from flux.rules.scipy import special as rules_of_special  # noqa: F401
 from flux.rules.scipy.callees import holds, refusing
 

@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.autograd.graph import get_gradient_edge
 
 from flux.ad.cotangents import dense, deposit
+from flux.ad.inert import nothing
 from flux.ad.registry import AUGMENTED, inert
-from flux.ad.runtime import nothing
 from flux.ad.unknown import Unknown
 from flux.errors import NotDifferentiable, user_line
 from flux.rules.captured import captured_arrays

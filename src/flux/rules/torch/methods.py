@@ -7,8 +7,8 @@ import functools
 from torch import Tensor
 
 from flux.ad import registry
+from flux.ad.inert import no_back, nothing
 from flux.ad.registry import AUGMENTED
-from flux.ad.runtime import no_back, nothing
 from flux.ad.spaces import project
 from flux.rules.torch.functions import refuse
 from flux.rules.torch.leaf import Leaf

@@ -11,8 +11,8 @@ from torch import Tensor
 from flux.ad import registry
 from flux.ad.cotangents import dense
 from flux.ad.indexed import SCATTER, Indexed
+from flux.ad.inert import nothing
 from flux.ad.registry import AUGMENTED, inert
-from flux.ad.runtime import nothing
 from flux.ad.spaces import IDENTITIES, LOOKUPS, MEMORIES, Space, project
 from flux.errors import NotDifferentiable, user_line
 from flux.rules.operators import LOGARITHMS

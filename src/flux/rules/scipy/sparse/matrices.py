@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from flux.ad.inert import nothing
 from flux.ad.registry import AUGMENTED, inert
-from flux.ad.runtime import nothing
 from flux.ad.spaces import project
 from flux.rules.numpy.forms import refused
 from flux.rules.numpy.space import apart, differs, of_items

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from flux.ad.inert import nothing
 from flux.ad.registry import ATTRIBUTES, AUGMENTED, inert
-from flux.ad.runtime import nothing
 from flux.ad.spaces import SPACES, Space, project
 from flux.ad.unknown import Unknown, unknown
 from flux.rules.numpy.forms import refused
