@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from flux.ad.registry import inert
 
-__all__ = ["applied", "copied", "hand_on", "on_copies"]
+__all__ = ["ON_COPIES", "applied", "copied", "hand_on", "on_copies"]
 
 ON_COPIES: set[Callable] = set()
 """The augmented forms that are on copies already."""

@@ -57,12 +57,12 @@ class Products:
         """The sum as one array, which is nobody else's."""
         a, b, before = self.pairs
         if before is not None:
-            lefts, rights = [a], [b]
+            lefts, rights = [rows(a)], [rows(b)]
             while before is not None:
                 a, b, before = before
-                lefts.append(a)
-                rights.append(b)
-            a, b = np.vstack(lefts), np.vstack(rights)
+                lefts.append(rows(a))
+                rights.append(rows(b))
+            a, b = np.concatenate(lefts), np.concatenate(rights)
         product = np.multiply.outer(a, b) if a.ndim == 1 else a.T @ b
         if self.total is not None:
             product += self.total
@@ -70,6 +70,10 @@ class Products:
 
 
 LAZY.add(Products)
+
+
+def rows(factor):
+    return factor if factor.ndim == 2 else factor[None]
 
 
 def factors_left(ct, a, b):

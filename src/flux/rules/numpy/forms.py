@@ -16,6 +16,7 @@ from flux.ad.registry import AUGMENTED, inert
 from flux.ad.runtime import call
 from flux.ad.spaces import project
 from flux.errors import NotDifferentiable, user_line
+from flux.rules.copies import ON_COPIES, on_copies
 from flux.rules.numpy.space import apart, differs, is_opaque, lost, of_items
 
 __all__ = ["binary", "checked", "like", "names_of", "refused", "rule", "unary"]
@@ -35,14 +36,22 @@ def unary(f, formula, of="yx"):
         full = (lambda ct, y, x: formula(ct, y)) if of == "y" else (lambda ct, y, x: formula(ct, x))
 
     def augmented(x, *rest, **options):
+        if rest or options or type(x) is not ndarray:
+            return other(x, *rest, **options)
+        y = f(x)
+        if x.dtype is not y.dtype:
+            return other(x)
+        # Shape and dtype stay: there is nothing to project.
+        if of == "yx":
+            return y, lambda ct, store: NONE1 if ct is None else (formula(ct, y, x),)
+        kept = y if of == "y" else x
+        return y, lambda ct, store: NONE1 if ct is None else (formula(ct, kept),)
+
+    @on_copies
+    def other(x, *rest, **options):
         if rest or options:
             return general(x, *rest, **options)
         y = f(x)
-        if type(x) is ndarray and x.dtype is y.dtype:  # shape and dtype stay: nothing to project
-            if of == "yx":
-                return y, lambda ct, store: NONE1 if ct is None else (formula(ct, y, x),)
-            kept = y if of == "y" else x
-            return y, lambda ct, store: NONE1 if ct is None else (formula(ct, kept),)
 
         def back(ct, store):
             if ct is None:
@@ -53,6 +62,7 @@ def unary(f, formula, of="yx"):
 
     general = augmented_by_name(f, ("x", "out"), {"x": lambda ct, y, x, **_: full(ct, y, x)})
     AUGMENTED[f] = augmented
+    ON_COPIES.add(augmented)
 
 
 def binary(f, left, right):
