@@ -333,9 +333,9 @@ FUNCTIONS = {
     "jit of words": (
         lambda: flux.jit(lambda x: x)(np.array(["a"])), ArgumentError, "numbers|<U1|(1,)",
     ),
-    "index that data decide": (
-        lambda: flux.jit(lambda x: [1, 2][int(x[0])])(jnp.ones(3)),
-        StagingError, "<lambda>|a Python int|depends on the data",
+    "key that data decide": (
+        lambda: flux.jit(lambda x: {0: 1, 1: 2}[int(x[0])])(jnp.ones(3)),
+        StagingError, "a dict|the data|items[int(i)]",
     ),
     "examples of different counts": (
         lambda: flux.vmap(lambda x, y: x + y)(ones(3), ones(4)), ShapeError, "counts 3|counts 4",

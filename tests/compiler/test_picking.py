@@ -91,7 +91,17 @@ def histogram(x):
     return counts[0] * counts[1] + counts[2]
 
 
+def by_counters(x):
+    table = [[0.0] * 4 for _ in range(4)]
+    for i in range(4):
+        for j in range(4):
+            nearest = min(table[i - 1][j], table[i][j - 1]) if i > 0 and j > 0 else 0.0
+            table[i][j] = (x[i] - x[j]) ** 2 * (j + 1) + nearest
+    return table[3][3] + table[1][2]
+
+
 PROGRAMS = [
+    by_counters,
     arrays, from_the_end, by_truth, nested, numbers_and_arrays, functions, objects, methods,
     in_a_loop, written, histogram,
 ]  # fmt: skip
@@ -111,6 +121,19 @@ def test_an_item_that_is_not_there_is_an_error_of_the_run(change):
     jax.block_until_ready(compiled(X[:2]))
     with pytest.raises(IndexError, match="tuple index out of range"):
         jax.block_until_ready(compiled(X))
+
+
+def test_a_long_loop_that_picks_stays_a_loop():
+    def f(x):
+        total = 0.0
+        for v in x:
+            total = total + [jnp.sin, jnp.cos, lambda v: v * v][int(jnp.abs(v) * 2.9)](v)
+        return total
+
+    x = jnp.linspace(-1, 1, 200)
+    found = flux.jit(lambda x: flux.gradient(f, x))(x)[0]
+    np.testing.assert_allclose(found, flux.gradient(f, x)[0], atol=1e-5)
+    assert len(flux.lower(f, x).as_text()) < 2 * len(flux.lower(f, x[:100]).as_text())
 
 
 def test_choices_that_do_not_agree_are_refused():

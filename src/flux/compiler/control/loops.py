@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ from flux.compiler.control.iterables import Sequence, staged
 from flux.compiler.control.iterators import not_spent, rest_of
 from flux.compiler.control.journal import changes
 from flux.compiler.control.options import MOST_UNROLLED, current
+from flux.compiler.control.picking import tried
 from flux.compiler.control.records import Chained, Rest, Reverse, chained, follow
 from flux.compiler.control.replay import Replayed
 from flux.compiler.control.rolled import (
@@ -70,7 +72,8 @@ def for_(body: Callable, iterable, inits: tuple, region: Region) -> Ended:
     if items.length == 0 or not current().wants_loop(items.length, numbers):
         return in_python(body, iterable if numbers else items.each(), inits, region)
     try:
-        return rolled(body, items, inits, region)
+        with tried(items.length) if items.length <= MOST_UNROLLED else nullcontext():
+            return rolled(body, items, inits, region)
     except Exception as error:
         if items.length > MOST_UNROLLED:
             raise
