@@ -77,6 +77,32 @@ def test_jacobian_has_the_shapes_of_result_and_argument():
         flux.jacobian(lambda x: [x], X)
 
 
+class Affine:
+    def __init__(self, matrix, shifts):
+        self.matrix, self.shifts, self.name = matrix, shifts, "affine"
+
+
+def test_jacobian_has_the_structure_of_its_argument():
+    def values(model, x):
+        return jnp.tanh(model.matrix @ x) * model.shifts["by"][0] + model.shifts["to"]
+
+    def of_leaves(matrix, by, to):
+        return values(Affine(matrix, {"by": (by,), "to": to}), X)
+
+    leaves = jnp.asarray(A), jnp.asarray(X), jnp.asarray(1.5)
+    model = Affine(leaves[0], {"by": (leaves[1],), "to": leaves[2]})
+    found, by_x = flux.jacobian(values, model, jnp.asarray(X))
+    expected = jax.jacobian(of_leaves, argnums=(0, 1, 2))(*leaves)
+    assert type(found) is Affine
+    assert found.name is None
+    parts = found.matrix, found.shifts["by"][0], found.shifts["to"]
+    for part, reference in zip(parts, expected, strict=True):
+        np.testing.assert_allclose(part, reference, rtol=1e-5)
+    assert by_x.shape == (2, 2)
+    pair = flux.jacobian(lambda pair: pair[0].matrix @ X + pair[1].matrix @ X, [model, model])[0]
+    assert pair[0] is pair[1]  # as in a gradient, with the sum of both
+
+
 def test_hessian_agrees_with_jax():
     def energy(x):
         return (field(x) ** 2).sum()

@@ -123,6 +123,11 @@ def test_an_item_that_is_not_there_is_an_error_of_the_run(change):
         jax.block_until_ready(compiled(X))
 
 
+def test_no_item_of_an_empty_list_is_there():
+    with pytest.raises(IndexError, match="list index out of range"):
+        jax.block_until_ready(flux.jit(lambda x: [][greatest(x)])(X))
+
+
 def test_a_long_loop_that_picks_stays_a_loop():
     def f(x):
         total = 0.0

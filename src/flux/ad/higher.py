@@ -12,12 +12,12 @@ from typing import Any
 
 from flux.ad import runtime
 from flux.ad.api import given, gradient, prepare, pullback, structural
-from flux.ad.cotangents import snapshot
+from flux.ad.cotangents import ON_GRADIENT, snapshot
 from flux.ad.own import users_own
 from flux.ad.registry import augments, inert
 from flux.ad.spaces import space_of, zero_of
 from flux.errors import FluxError, user_line
-from flux.tree.objects import fields, is_object, set_field
+from flux.tree.objects import blank, fields, is_object, set_field
 
 __all__ = ["checkpoint", "hessian", "hook", "jacobian", "pushforward"]
 
@@ -91,9 +91,9 @@ def jacobian(f: Callable, *args) -> tuple:
 
     Args:
         f: returns a number or an array.
-        args: numbers and arrays; `None` stands for the Jacobian in anything else.
+        args: numbers, arrays, and structures and objects with such in them, as of `gradient`.
 
-    Shapes: `y.shape + x.shape` for the result `y` and an argument `x`.
+    Shapes: `y.shape + x.shape` for the result `y` and an argument `x`, or each array in it.
     Raises: `FluxError` if the result is not a number or array.
 
     >>> import flux, numpy as np
@@ -112,7 +112,7 @@ def jacobian(f: Callable, *args) -> tuple:
         one: Any = zero_of(y)
         return back(one + 1)
     rows = [back(direction) for direction in directions(y)]
-    return tuple([stacked([row[i] for row in rows], shape, x) for i, x in enumerate(args)])
+    return stacked(rows, rows[0] if rows else back(zero_of(y)), shape, {})
 
 
 def directions(y) -> list:
@@ -123,14 +123,40 @@ def directions(y) -> list:
     return [xp.reshape(eye[i, ...], y.shape) for i in range(size)]
 
 
-def stacked(rows: list, shape: tuple, x):
-    """Gradients, one per number of the result, as one array."""
-    if zero_of(x) is None:
-        return None
+def stacked(rows: list, like, shape: tuple, made: dict[int, Any]):
+    """Gradients, one per number of the result, as one of the structure of `like`.
+
+    `made` has what stands for the mutable parts of `like` that were met, by `id`.
+    """
+    if id(like) in made:
+        return made[id(like)]
+    if zero_of(like) is not None:
+        return stacked_arrays(rows, like, shape)
+    if isinstance(like, tuple):
+        parts = [stacked([row[i] for row in rows], x, shape, made) for i, x in enumerate(like)]
+        return type(like)(*parts) if hasattr(like, "_fields") else tuple(parts)
+    whole: Any = None
+    if isinstance(like, list):
+        made[id(like)] = whole = []
+        whole += [stacked([row[i] for row in rows], x, shape, made) for i, x in enumerate(like)]
+    elif isinstance(like, dict):
+        made[id(like)] = whole = {}
+        for key, x in like.items():
+            whole[key] = stacked([row[key] for row in rows], x, shape, made)
+    elif is_object(like):
+        made[id(like)] = whole = blank(type(like))
+        for name, x in fields(like).items():
+            part = stacked([fields(row)[name] for row in rows], x, shape, made)
+            set_field(whole, name, part)
+        for finish in ON_GRADIENT:
+            finish(whole)
+    return whole
+
+
+def stacked_arrays(rows: list, like, shape: tuple):
+    xp = namespace(like)
     if not rows:
-        xp = namespace(x)
-        return xp.zeros((*shape, *getattr(x, "shape", ())))
-    xp = namespace(rows[0])
+        return xp.zeros((*shape, *getattr(like, "shape", ())), dtype=getattr(like, "dtype", None))
     whole = xp.stack([xp.asarray(row) for row in rows])
     return xp.reshape(whole, (*shape, *whole.shape[1:]))
 

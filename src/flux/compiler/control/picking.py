@@ -90,7 +90,7 @@ def put(items, index, value):
 def number_in(items, index):
     """`index` counted from the front, an `IndexError` of the run where there is no such item."""
     index = index + 0  # of a truth value, a number
-    if index < -len(items) or index >= len(items):
+    if not items or index < -len(items) or index >= len(items):
         raise IndexError(f"{type(items).__name__} index out of range")
     return index + len(items) if index < 0 else index
 
