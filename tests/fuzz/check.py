@@ -87,11 +87,12 @@ def check(seed: int, second: bool = False, kind: str = "program") -> str:
     except Exception as error:
         note = f"pullback: {type(error).__name__}: {error}"
         raise AssertionError(report(seed, text, note)) from error
-    assert again == gradient, report(seed, text, "the second pullback differs")
+    same = str(again) == str(gradient)  # nan is no number's equal
+    assert same, report(seed, text, f"the second pullback differs: {gradient}, {again}")
     for place in range(2):
         wanted = slope(f, place)
-        if wanted is None:
-            return "unsure"
+        if wanted is None or not math.isfinite(gradient[place]) and abs(value) == 1:
+            return "unsure"  # the last `tanh` saturates, of infinite numbers
         close = math.isclose(gradient[place], wanted, rel_tol=1e-3, abs_tol=1e-5)
         note = f"argument {place}: gradient {gradient[place]}, differences {wanted}"
         assert close, report(seed, text, note)
