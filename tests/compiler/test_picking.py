@@ -100,7 +100,32 @@ def by_counters(x):
     return table[3][3] + table[1][2]
 
 
+def by_small_numbers(x):
+    items = [x[0] * k for k in range(200)]
+    items[jnp.argmax(x).astype(jnp.uint8) - 1] = x[3] * x[3]
+    return items[(jnp.argmax(x) * 40).astype(jnp.int8)] + items[1] * items[jnp.uint32(greatest(x))]
+
+
+def captured(x):
+    items = [x[0], x[1], x[2]]
+
+    def put(number, value):
+        items[number] = value * 2
+
+    put(greatest(x), x[3] * x[4])
+    return items[0] * items[1] + items[2]
+
+
+def functions_of_before(x):
+    kept = [jnp.sin, jnp.cos, jnp.tanh]
+    chosen = kept[greatest(x)]
+    kept[2] = kept[1] = jnp.exp
+    same = [jnp.sin, jnp.sin][greatest(x) % 2]
+    return chosen(x[0]) * (2.0 if same is jnp.sin else 3.0)
+
+
 PROGRAMS = [
+    by_small_numbers, captured, functions_of_before,
     by_counters,
     arrays, from_the_end, by_truth, nested, numbers_and_arrays, functions, objects, methods,
     in_a_loop, written, histogram,
@@ -139,6 +164,69 @@ def test_a_long_loop_that_picks_stays_a_loop():
     found = flux.jit(lambda x: flux.gradient(f, x))(x)[0]
     np.testing.assert_allclose(found, flux.gradient(f, x)[0], atol=1e-5)
     assert len(flux.lower(f, x).as_text()) < 2 * len(flux.lower(f, x[:100]).as_text())
+
+
+class Twice(Scale):
+    def __call__(self, x):
+        return 2 * super().__call__(x)
+
+
+class Reversed(tuple):
+    __slots__ = ()
+
+    def __getitem__(self, number):
+        return tuple.__getitem__(self, -number - 1)
+
+
+def told_by_identity(f, functions):
+    return f is functions[0]
+
+
+def told_by_equality(f, functions):
+    return f != functions[0]
+
+
+def told_by_a_list(f, functions):
+    return f in functions[:1]
+
+
+def told_by_kind(f, functions):
+    return type(f) is Scale
+
+
+def told_by_class(f, functions):
+    return isinstance(f, Twice)
+
+
+def told_by_attribute(f, functions):
+    return hasattr(f, "weight")
+
+
+def set_on(f, functions):
+    f.weight = jnp.ones(2)
+
+
+TOLD = [
+    told_by_identity, told_by_equality, told_by_a_list, told_by_kind, told_by_class,
+    told_by_attribute, set_on,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("told", TOLD, ids=lambda f: f.__name__)
+def test_which_function_was_chosen_is_not_asked(told):
+    def f(x):
+        functions = [Scale(1.0), Twice(2.0)]
+        chosen = functions[greatest(x) % 2]
+        return chosen(x) * (2.0 if told(chosen, functions) else 3.0)
+
+    for change in (f, lambda x: flux.gradient(f, x)):
+        with pytest.raises(flux.StagingError, match="the data choose can only be called"):
+            flux.jit(change)(X)
+
+
+def test_items_that_a_class_reads_in_its_own_way_are_not_picked():
+    with pytest.raises(flux.StagingError, match="depends on the data"):
+        flux.jit(lambda x: Reversed((x[0], x[1], x[2]))[greatest(x)])(X)
 
 
 def test_choices_that_do_not_agree_are_refused():

@@ -89,6 +89,19 @@ def test_a_failed_check_of_one_example_is_an_error():
             run(jnp.arange(20.0))
 
 
+@pytest.mark.parametrize("change", [lambda f: f, flux.jit])
+def test_gradients_through_examples_that_may_raise(change):
+    def f(x):
+        if x[0] > 10:
+            raise ValueError("too big")
+        return [x[0], x[1] * 2.0][jnp.argmax(x)]
+
+    slope = change(lambda xs: flux.gradient(lambda xs: jnp.sum(flux.vmap(f)(xs)), xs)[0])
+    np.testing.assert_allclose(slope(jnp.array([[1.0, 2.0], [2.0, 1.0]])), [[0, 2], [1, 0]])
+    with pytest.raises(ValueError, match="too big"):
+        jax.block_until_ready(slope(jnp.array([[1.0, 2.0], [11.0, 1.0]])))
+
+
 def test_arguments_that_do_not_fit_are_named():
     def add(a, b):
         return a + b

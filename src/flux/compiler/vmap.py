@@ -144,7 +144,6 @@ class Examples:
         self.record: Any = None
         self.outs: list[Slot] = []
         self.kept: list[Slot] = []
-        self.code = 0
         self.arrays: list[Any] = []
         self.axes: list[int] = []
         self.slots: list[Slot] = []
@@ -191,7 +190,18 @@ class Examples:
     def map(self, function: Callable, *more) -> list:
         """`function(rows, *more rows)`, a list of arrays, of every example."""
         axes = (self.axes, *[0 for _ in more])
-        return jax.vmap(function, axes)(self.arrays, *more)
+        raises = []
+
+        def example(*rows):
+            outs = function(*rows)
+            code = current().code
+            raises[:] = [] if isinstance(code, int) and code == 0 else [True]
+            return outs, [code for _ in raises]
+
+        outs, codes = jax.vmap(example, axes)(self.arrays, *more)
+        if raises:
+            current().code = codes[0]
+        return outs
 
     def run(self, call: Callable):
         """The result, its arrays with the axis of the examples."""
@@ -202,13 +212,9 @@ class Examples:
             unchanged(journal, self.mapped)
             join = Join(REGION, journal.known)
             self.result, self.outs = description(join, result, "the result", carried=True)
-            self.code = 0 if isinstance(current().code, int) else 1
-            arrays = [resolve(slot.first, join.outs, slot.kind) for slot in self.outs]
-            return [*arrays, current().code] if self.code else arrays
+            return [resolve(slot.first, join.outs, slot.kind) for slot in self.outs]
 
         outs = self.map(example)
-        if self.code:
-            current().code = outs.pop()
         return self.with_axes(build(self.result, dict(zip(self.outs, outs, strict=True))))
 
     def with_axes(self, result):

@@ -426,6 +426,13 @@ def item_again(owner, index):
     return AUGMENTED[prims.getitem](owner, without_lists(owner, index))
 
 
+def setitem(owner, index, value):
+    if is_traced_number(owner, index):
+        _, inner = runtime.call(put, owner, index, value)
+        return None, lambda ct, store: inner(None, store)
+    return AUGMENTED[prims.setitem](owner, index, value)
+
+
 def update_item(owner, index, value):
     """A NumPy array that a traced value is written into becomes one of JAX's."""
     if is_traced_number(owner, index):
@@ -480,6 +487,7 @@ def write(program: Program, instead: dict[int, Any]) -> Emitted:
         id(AUGMENTED[prims.exit_]): leave_again,
         id(AUGMENTED[prims.call_method]): method,
         id(AUGMENTED[prims.call_star]): star,
+        id(AUGMENTED[prims.setitem]): setitem,
         id(AUGMENTED[prims.update_item]): update_item,
         id(AUGMENTED[prims.load_cell]): load_cell,
     }

@@ -34,7 +34,15 @@ from flux.compiler.control.iterables import (
 from flux.compiler.control.iterators import advanced, rest_of
 from flux.compiler.control.journal import changes
 from flux.compiler.control.options import MOST_UNROLLED
-from flux.compiler.control.picking import is_traced_number, picked, put
+from flux.compiler.control.picking import (
+    Choice,
+    has_kind,
+    is_traced_number,
+    kind_of,
+    not_chosen,
+    picked,
+    put,
+)
 from flux.compiler.control.records import chosen, follow_side
 from flux.compiler.control.written import (
     guard,
@@ -181,7 +189,20 @@ def range_(*args):
     return Counting(*args) if has_traced(args) else range(*args)
 
 
+def equal(a, b):
+    if a is not b:
+        not_chosen(a, b)
+    return a == b
+
+
+def unequal(a, b):
+    if a is not b:
+        not_chosen(a, b)
+    return a != b
+
+
 def contains(a, b):
+    not_chosen(a, *(b if isinstance(b, list | tuple) else ()))
     if isinstance(b, jax.Array | np.ndarray) and has_traced((a, b)):
         return jnp.any(jnp.asarray(b) == a)
     if isinstance(a, Tracer) and isinstance(b, range):
@@ -201,6 +222,8 @@ def lacks(a, b):
 
 def isinstance_(x, kinds):
     """What stands for a value of NumPy's is an instance of NumPy's types, too."""
+    if type(x) is Choice:
+        return has_kind(x, kinds)
     if isinstance(x, kinds) or not (isinstance(x, Tracer) and is_numpys(x)):
         return isinstance(x, kinds)
     return issubclass(np.ndarray if x.ndim else x.dtype.type, kinds)
@@ -284,6 +307,9 @@ def in_place(prim: prims.Prim, base: prims.Prim):
 
 
 def setitem(owner, index, value):
+    if is_traced_number(owner, index):
+        update_item(owner, index, value)
+        return
     if isinstance(owner, jax.Array) or (type(owner) is np.ndarray and has_traced((index, value))):
         raise StagingError(
             "A compiled function cannot change an array of a global or captured variable in place.",
@@ -299,9 +325,12 @@ PRIMS: dict[prims.Prim, Callable] = {
     prims.fstring: fstring,
     prims.INERT_BUILTINS["int"]: int_,
     prims.INERT_BUILTINS["isinstance"]: isinstance_,
+    prims.INERT_BUILTINS["type"]: kind_of,
     prims.INERT_BUILTINS["range"]: range_,
     prims.COMPARE[ast.Is]: is_,
     prims.COMPARE[ast.IsNot]: is_not,
+    prims.COMPARE[ast.Eq]: equal,
+    prims.COMPARE[ast.NotEq]: unequal,
     **{p: contains for p in prims.COMPARE.values() if p.name == "in"},
     **{p: lacks for p in prims.COMPARE.values() if p.name == "not in"},
     **{prims.FOLLOW_SIDE[s]: functools.partial(follow_side, side=s) for s in (True, False)},

@@ -31,6 +31,7 @@ from flux.compiler.control.iterators import not_spent
 from flux.compiler.control.loops import for_, while_
 from flux.compiler.control.managers import enter, leave
 from flux.compiler.control.methods import instead_of_method
+from flux.compiler.control.picking import Choice
 from flux.compiler.control.records import backwards
 from flux.compiler.control.unbound import bound
 from flux.compiler.control.written import (
@@ -68,7 +69,7 @@ def call_(f, /, *args, **keywords):
     refuse_in_place(f, args, keywords)
     if kind is MethodType:
         return call_(f.__func__, f.__self__, *args, **keywords)
-    if kind is functools.partial:
+    if kind is functools.partial or kind is Choice:
         return call_(f.func, *f.args, *args, **{**f.keywords, **keywords})
     if isinstance(f, Checkpointed):
         return call_(f.f, *args, **keywords)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from flux.compiler.control.journal import Journal, contents
+from flux.compiler.control.picking import not_chosen
 from flux.errors import StagingError, user_line
 
 __all__ = ["check_results", "doubles", "is_", "is_not", "note", "originals", "scope"]
@@ -122,6 +123,8 @@ def check_results(*roots: Any) -> None:
 def is_(a, b) -> bool:
     """`a is b`, refused where it cannot be told."""
     objects = known().objects
+    if a is not b and a is not None and b is not None:
+        not_chosen(a, b)
     if a is not b and type(a) is type(b) and (id(a) in objects or id(b) in objects):
         raise StagingError(
             "Whether two objects are the same is asked of one that a branch or loop replaces by "
